@@ -31,6 +31,7 @@ VENV = ROOT / ".venv" / "bin"
 
 STEP_LIMIT = 25 * 60  # seconds; the slowest step takes a few minutes, so this one hangs
 STOP_GRACE = 60  # seconds that a step gets to take its own things down
+INTERRUPTED = "interrupted"
 TAIL = 80  # lines shown of a failed step's log
 
 # "===== 3 passed, 1 skipped in 0.12s =====", also without the rule and inside another tool's output
@@ -141,6 +142,9 @@ def environment(step: Step) -> dict[str, str]:
         "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
         "ANSIBLE_HOME": str(BUILD / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
+        # molecule puts its own configuration in the place of ansible.cfg
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_HOST_KEY_CHECKING": "0",
         "NO_COLOR": "1",
         "PY_COLORS": "0",
     }
@@ -186,12 +190,13 @@ class Running:
     def stop(self) -> None:
         """Ask the whole group to end, as Ctrl-C would, and insist after a while."""
         for how, patience in ((signal.SIGINT, STOP_GRACE), (signal.SIGKILL, 5)):
+            deadline = time.monotonic() + patience
             try:
                 os.killpg(self.process.pid, how)
-                self.process.wait(patience)
-                return
-            except subprocess.TimeoutExpired:
-                continue
+                while time.monotonic() < deadline:
+                    self.process.poll()
+                    os.killpg(self.process.pid, 0)  # raises when nobody is left
+                    time.sleep(0.1)
             except ProcessLookupError:
                 return
 
@@ -245,7 +250,7 @@ def run(chosen: list[Step], jobs: int) -> list[Running]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for each in under_way:
             say("stop", each.step.name)
-            each.failure = "interrupted"
+            each.failure = INTERRUPTED
             each.stop()
             each.close()
         ended += under_way
@@ -261,6 +266,8 @@ def report(chosen: list[Step], ended: list[Running]) -> int:
     failed = [each for each in ended if each.failure]
     left_out = [step for step in chosen if step not in [each.step for each in ended]]
     for each in failed:
+        if each.failure == INTERRUPTED:
+            continue
         print(f"\n--- {each.step.name}: {each.failure}; the end of {each.step.log.relative_to(ROOT)}")
         print("\n".join(each.step.log.read_text(errors="replace").splitlines()[-TAIL:]))
     print(f"\n{'step':24}{'seconds':>8}")
@@ -305,7 +312,9 @@ def main() -> int:
         for step in known:
             print(f"{step.name:24} {' '.join(step.argv)}")
         return 0
-    signal.signal(signal.SIGTERM, terminate)
+    # SIGINT too: where a shell had it ignored, the steps would inherit that and never stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, terminate)
     chosen = choose(options.names, known)
     return report(chosen, run(chosen, options.jobs))
 
