@@ -45,6 +45,7 @@ KINDS = {
     "skipped": "skipped",
     "xfailed": "skipped",
 }
+SHELL = "^#!/(usr/)?bin/(env )?(ba)?sh"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -101,6 +102,7 @@ def steps() -> list[Step]:
         lint("ruff", "ruff", "check", "."),
         lint("format", "ruff", "format", "--check", "--diff", "-q", "."),
         lint("yamllint", "yamllint", "--strict", "."),
+        lint("shellcheck", "bash", "-c", f"git grep --untracked -lE '{SHELL}' -- ':!*.py' ':!*.md' | xargs shellcheck"),
         lint("codespell", "codespell"),
         lint("reuse", "reuse", "lint", "-q"),
         lint("changelog", "antsibull-changelog", "lint"),
