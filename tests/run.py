@@ -68,8 +68,8 @@ class Step:
 
 
 def lint(name: str, *argv: str) -> Step:
-    """A tool that reads the tree and changes nothing."""
-    return Step(f"lint:{name}", argv, needs=("venv",))
+    """A tool that reads the tree and changes nothing; some leave logs and caches in the home directory."""
+    return Step(f"lint:{name}", argv, needs=("venv",), env={"HOME": str(BUILD / "home")})
 
 
 def scenario(name: str) -> Step:
@@ -227,7 +227,8 @@ def closing_lines(step: Step) -> list[re.Match[str]]:
 
 def run(chosen: list[Step], jobs: int) -> list[Running]:
     """Run them all; what needs a failed step is left out."""
-    LOGS.mkdir(parents=True, exist_ok=True)
+    for directory in (LOGS, BUILD / "home"):
+        directory.mkdir(parents=True, exist_ok=True)
     show = len([step for step in chosen if step.name not in SETUP]) == 1
     waiting, under_way, ended = list(chosen), [], []
     try:
