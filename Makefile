@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 RUN := python3 tests/run.py
 LAB := PYTHONPATH=tests python3 -m lab
-BED ?= dev
+BED ?= bed
 HOSTS ?= host12=bookworm
 
 ##@ See it
@@ -47,10 +47,10 @@ format: .venv/installed ## put Python files into their one format, mend what ruf
 changelog: .venv/installed ## collect changelogs/fragments into the release that galaxy.yml names
 	.venv/bin/antsibull-changelog release --update-existing
 
-bed-up: .venv/installed packages ## hosts to play with: make bed-up BED=dev HOSTS="a=bookworm b=trixie"
+bed-up: .venv/installed packages ## hosts to play with: make bed-up HOSTS="a=bookworm b=trixie"
 	$(LAB) up $(BED) $(addprefix --host ,$(HOSTS))
 
-bed-down: ## take them down: make bed-down BED=dev
+bed-down: ## take them down
 	$(LAB) down $(BED)
 
 clean: ## remove what make made, but not the images of the test bed

@@ -162,7 +162,7 @@ class Running:
         self.seconds = 0.0
         self.failure = ""
         self._out = step.log.open("wb")
-        self._shown = step.log.open("rb") if show else None
+        self.shown = step.log.open("rb") if show else None
         self.process = self._spawn(step.argv)
 
     def _spawn(self, argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
@@ -177,8 +177,8 @@ class Running:
         )
 
     def _show(self) -> None:
-        if self._shown:
-            sys.stdout.write(self._shown.read().decode(errors="replace"))
+        if self.shown:
+            sys.stdout.write(self.shown.read().decode(errors="replace"))
             sys.stdout.flush()
 
     def over(self) -> bool:
@@ -269,7 +269,7 @@ def report(chosen: list[Step], ended: list[Running]) -> int:
     failed = [each for each in ended if each.failure]
     left_out = [step for step in chosen if step not in [each.step for each in ended]]
     for each in failed:
-        if each.failure == INTERRUPTED:
+        if each.shown or each.failure == INTERRUPTED:
             continue
         print(f"\n--- {each.step.name}: {each.failure}; the end of {each.step.log.relative_to(ROOT)}")
         print("\n".join(each.step.log.read_text(errors="replace").splitlines()[-TAIL:]))
