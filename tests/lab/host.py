@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A host: a systemd-nspawn machine with its own network namespace, real systemd, real sshd, and a disk that stays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import namespaces, processes, rootfs, snapshot
+from .command import LabError, Result, argv_of, run, shown
+from .guest import Guest, Nic
+from .node import Node
+from .state import HostRecord, State
+from .waiting import log_tail, wait_for
+
+_ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
+BOOT_TIMEOUT = 90
+
+
+class Host(Node):
+    """`eth0` is on the LAN with a static address, `eth1` is on the LAN without any (for bridged networks)."""
+
+    def __init__(self, state: State, name: str, record: HostRecord) -> None:
+        super().__init__(state, name)
+        self.release = record.release
+        self.address = f"192.168.1.{5 + 2 * record.index}"
+        self.address6 = f"2001:db8:1::{5 + 2 * record.index:x}"
+        self.directory = state.path("hosts", name, "root").parent
+        self.console_log = state.path("log", f"{name}-console.log")
+
+    # -- power --------------------------------------------------------------------------------------------------
+
+    def create_disk(self, public_key: str) -> None:
+        """An overlay on the release's root, with this host's name, addresses and key."""
+        root = self.directory / "root"
+        with self.state.change() as record:
+            record.mounts.append(str(root))
+        rootfs.overlay(rootfs.rootfs(self.release), self.directory)
+        uplink = [
+            f"addr add {self.address}/24 dev eth0",
+            f"addr add {self.address6}/64 dev eth0 nodad",
+            "link set eth0 up",
+            "route add default via 192.168.1.1",
+            "route add default via 2001:db8:1::1 dev eth0",
+            "link set eth1 addrgenmode none",
+            "link set eth1 up",
+        ]
+        files = {
+            "etc/lab/uplink.batch": "".join(f"{line}\n" for line in uplink),
+            "etc/hostname": f"{self.name}\n",
+            "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n{self.address} {self.name}\n",
+            "etc/machine-id": f"{uuid.uuid4().hex}\n",
+            "root/.ssh/authorized_keys": public_key,
+        }
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (root / "root/.ssh/authorized_keys").chmod(0o600)
+
+    def start(self, *, wait: bool = True) -> None:
+        """Power on: a new namespace with new NICs (the same MAC addresses), and the machine on its disk."""
+        if self.running:
+            raise LabError(f"{self.name}: is running already")
+        namespaces.create(self.state, self.namespace)
+        lan = f"vmnet-{self.state.bed}-lan"
+        for interface, port in (("eth0", self.name), ("eth1", f"{self.name}-1")):
+            namespaces.veth(lan, port, self.namespace, interface, self.mac_of(interface))
+            namespaces.ip(lan, [f"link set {port} master lan0 up"])
+        argv = ["systemd-nspawn", "--quiet", f"--directory={self.directory / 'root'}", "--boot", "--settings=no"]
+        argv += [f"--machine={self.name}", "--register=no", "--keep-unit", "--link-journal=no"]
+        argv += ["--resolv-conf=off", "--timezone=off", "--console=pipe", "--capability=all", "--bind=/dev/net/tun"]
+        argv += [f"--network-namespace-path=/run/netns/{self.namespace}"]
+        processes.spawn(
+            self.state,
+            f"host {self.name}",
+            argv,
+            log=self.console_log,
+            cgroup=f"hosts/{self.name}",
+            # Without the first, /proc/sys/net is read-only in the machine.
+            env=os.environ | {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", "UNIFIED_CGROUP_HIERARCHY": "1"},
+        )
+        if wait:
+            self.wait_booted()
+
+    def wait_booted(self, *, timeout: float = BOOT_TIMEOUT) -> None:
+        """Return when systemd says `running` or `degraded` and sshd answers on the LAN."""
+
+        def booted() -> bool:
+            self._expect_running()
+            if not self._leader():
+                return False
+            return self.run("systemctl is-system-running", check=False).stdout.strip() in ("running", "degraded")
+
+        wait_for(f"{self.name}: systemd", booted, timeout=timeout, log=self.console_log)
+        wait_for(f"{self.name}: sshd", self._ssh_answers, timeout=timeout, log=self.console_log)
+
+    def _ssh_answers(self) -> bool:
+        probe = ["socat", "-T2", f"TCP:{self.address}:22,connect-timeout=2", "STDOUT"]
+        controller = f"vmnet-{self.state.bed}-controller"
+        return "SSH-" in run(namespaces.inside(controller, ["timeout", "2", *probe]), check=False, input="").stdout
+
+    def stop(self) -> None:
+        """Power off cleanly: guests lose power, systemd stops its units, the namespace and the NICs are gone."""
+        for guest in self.guests.values():
+            guest.stop()
+        process = self.state.read().processes.get(f"host {self.name}")
+        if process:
+            processes.stop(process, timeout=60)  # SIGTERM makes nspawn tell the machine to power off
+        processes.kill_all(self.state.bed, f"hosts/{self.name}")
+        lan = f"vmnet-{self.state.bed}-lan"
+        namespaces.delete(self.namespace)
+        for port in (self.name, f"{self.name}-1"):
+            run(["ip", "-n", lan, "link", "del", port], check=False)  # or the kernel was faster
+        with self.state.change() as record:
+            record.processes.pop(f"host {self.name}", None)
+
+    def crash(self) -> None:
+        """Cut the power: nothing in the machine gets a chance to clean up."""
+        processes.kill_all(self.state.bed, f"hosts/{self.name}")
+        self.stop()
+
+    def reboot(self) -> None:
+        """Stop, and start on the same disk with a new namespace; returns when it is booted."""
+        self.stop()
+        self.start()
+
+    @property
+    def running(self) -> bool:
+        process = self.state.read().processes.get(f"host {self.name}")
+        return process is not None and processes.alive(process)
+
+    def _expect_running(self) -> None:
+        if not self.running:
+            raise LabError(f"{self.name}: the machine ended{log_tail(self.console_log)}")
+
+    def _leader(self) -> int | None:
+        """Process id, on this machine, of the host's systemd."""
+        process = self.state.read().processes.get(f"host {self.name}")
+        found = processes.children(process.pid) if process else []
+        return found[0] if found else None
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def run(
+        self, command: str | Sequence[str], *, check: bool = True, timeout: float = 60, input: str | None = None
+    ) -> Result:
+        """Run a command as root in the machine (all its namespaces, a clean environment)."""
+        leader = self._leader()
+        if leader is None:
+            raise LabError(f"{self.name}: is not running{log_tail(self.console_log)}")
+        enter = ["nsenter", f"--target={leader}", "--all", "--wd=/", "--", "env", "-i", *_ENVIRONMENT]
+        result = run([*enter, *argv_of(command)], check=False, timeout=timeout, input=input)
+        return result.checked(f"{self.name}: {shown(command)}") if check else result
+
+    def mac_of(self, interface: str) -> str:
+        """The MAC address of eth0 or eth1: the same at every start."""
+        digest = hashlib.sha256(f"{self.name}/{interface}".encode()).hexdigest()
+        return "02:" + ":".join(digest[at : at + 2] for at in range(0, 10, 2))
+
+    @property
+    def disk(self) -> Path:
+        """The machine's root directory as this machine sees it."""
+        return self.directory / "root"
+
+    def snapshot(self) -> snapshot.Snapshot:
+        """What is on the host now; compare two with lab.difference."""
+        return snapshot.take(self)
+
+    # -- guests -------------------------------------------------------------------------------------------------
+
+    def boot_guest(
+        self,
+        name: str,
+        *,
+        tap: str = "",
+        mac: str = "",
+        nics: Sequence[Nic] = (),
+        memory: int = 128,
+        wait: bool = True,
+    ) -> Guest:
+        """Boot a guest on a tap that exists (or on several: `nics`). With wait=False, call guest.wait_booted()."""
+        if not nics and not (tap and mac):
+            raise LabError(f"guest {name}: needs tap= and mac=, or nics=")
+        guest = Guest(self, name)
+        guest.start(nics or [Nic(tap, mac)], memory=memory, wait=wait)
+        return guest
+
+    @property
+    def guests(self) -> dict[str, Guest]:
+        keys = [key for key, record in self.state.read().guests.items() if record.host == self.name]
+        names = [key.partition("/")[2] for key in keys]
+        return {name: Guest(self, name) for name in names}

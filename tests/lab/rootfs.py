@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The disks of the hosts: one unpacked Debian root per release in the cache, an overlay on it per host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .cache import cached, recipe_hash
+from .command import LabError, run
+
+RELEASES = ("bookworm", "trixie")
+
+# What the roles install is in the root already: hosts of the bed reach no package registry.
+PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "python3-apt",
+    "python3-pyroute2",
+    "nftables",
+    "iptables",
+    "dnsmasq-base",
+    "conntrack",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "procps",
+    "tcpdump",
+    "socat",
+    "curl",
+    "ca-certificates",
+)
+
+# Timers would change files and start processes between two snapshots; a getty has no terminal to open.
+_MASKED_UNITS = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "systemd-tmpfiles-clean.timer",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-networkd-wait-online.service",
+    "systemd-resolved.service",
+    "console-getty.service",
+    "getty.target",
+)
+
+# A oneshot unit, not networkd: like /etc/network/interfaces it sets the addresses at boot and then keeps its hands
+# off, so it neither undoes nor helps what a role does to the NIC. `addrgenmode none`: eth1 stays without any address.
+_UPLINK_UNIT = """\
+[Unit]
+Description=Addresses of the LAN interfaces
+DefaultDependencies=no
+After=network-pre.target systemd-sysctl.service
+Before=network.target
+Wants=network.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/sbin/sysctl -q -w net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth1.accept_ra=0
+ExecStart=/sbin/ip -batch /etc/lab/uplink.batch
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_FILES = {
+    "etc/systemd/system/lab-uplink.service": _UPLINK_UNIT,
+    "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=volatile\nForwardToConsole=no\n",
+    "etc/ssh/sshd_config.d/lab.conf": "PermitRootLogin prohibit-password\nUseDNS no\n",
+    "etc/resolv.conf": "nameserver 192.168.1.1\n",
+}
+
+
+def rootfs(release: str) -> Path:
+    """The unpacked root of `release`, built with mmdebstrap at the first call (half a minute)."""
+    if release not in RELEASES:
+        raise LabError(f"release {release}: not one of {', '.join(RELEASES)}")
+    recipe = recipe_hash([release, PACKAGES, _MASKED_UNITS, _FILES])
+    return cached(f"{release}-{recipe}", lambda making: _build(release, making)) / "root"
+
+
+def _build(release: str, directory: Path) -> None:
+    root = directory / "root"
+    run(["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", release, str(root)], timeout=900)
+    for name, text in _FILES.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+    systemctl = ["systemctl", f"--root={root}"]
+    run([*systemctl, "mask", *_MASKED_UNITS])
+    run([*systemctl, "enable", "lab-uplink.service"])
+    (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
+
+
+def overlay(lower: Path, directory: Path) -> Path:
+    """Mount a writable view of `lower` whose changes stay in `directory`; returns the mount point."""
+    upper, work, merged = (directory / part for part in ("upper", "work", "root"))
+    for part in (upper, work, merged):
+        part.mkdir(parents=True, exist_ok=True)
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    run(["mount", "-t", "overlay", "-o", options, "vmnet-lab", str(merged)])
+    return merged

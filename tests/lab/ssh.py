@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How Ansible and people reach the hosts: SSH through the controller's namespace."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .cache import cached
+from .command import run
+
+if TYPE_CHECKING:
+    from .bed import Bed
+
+
+def key_pair() -> Path:
+    """The private key, made once; the public one is beside it."""
+    return cached("ssh-key", _make_key) / "id_ed25519"
+
+
+def _make_key(directory: Path) -> None:
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vmnet-lab", "-f", str(directory / "id_ed25519")])
+
+
+def options(bed: Bed) -> dict[str, str]:
+    """ssh_config options; %h and %p are the host's address and port."""
+    return {
+        "User": "root",
+        "IdentityFile": str(key_pair()),
+        "IdentitiesOnly": "yes",
+        "ProxyCommand": f"ip netns exec {bed.controller.namespace} socat - TCP:%h:%p",
+        "StrictHostKeyChecking": "no",
+        "UserKnownHostsFile": "/dev/null",
+        "LogLevel": "ERROR",
+        "ConnectTimeout": "10",
+        "ServerAliveInterval": "5",
+        "ServerAliveCountMax": "3",
+    }
+
+
+def config(bed: Bed) -> str:
+    """A file for `ssh -F`."""
+    lines = [f"Host {name}\n  HostName {host.address}\n" for name, host in bed.hosts.items()]
+    lines += ["Host *\n", *(f"  {name} {value}\n" for name, value in options(bed).items())]
+    return "".join(lines)
+
+
+def inventory(bed: Bed) -> dict[str, object]:
+    arguments = [f'-o {name}="{value}"' if " " in value else f"-o {name}={value}" for name, value in options(bed).items()]
+    variables = {
+        "ansible_user": "root",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_private_key_file": str(key_pair()),
+        "ansible_ssh_common_args": " ".join(arguments),
+        "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=30s",
+        # Short, since a socket's path has at most 107 characters; of this bed, since beds share addresses.
+        "ansible_control_path_dir": f"/tmp/vmnet-{hashlib.sha256(str(bed.state.directory).encode()).hexdigest()[:8]}",
+        "ansible_ssh_pipelining": True,
+    }
+    hosts = {name: {"ansible_host": host.address, "lab_release": host.release} for name, host in bed.hosts.items()}
+    return {"hosts": {"hosts": hosts, "vars": variables}}
+
+
+def connect(bed: Bed, host: str, command: list[str]) -> None:
+    """Become an ssh client to the host."""
+    os.execvp("ssh", ["ssh", "-F", str(bed.ssh_config), host, *command])
