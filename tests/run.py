@@ -319,6 +319,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, terminate)
     chosen = choose(options.names, known)
+    if not chosen:
+        sys.exit(f"tests/run.py: {' '.join(options.names)}: there is none yet")
     return report(chosen, run(chosen, options.jobs))
 
 
