@@ -1,0 +1,46 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running the host's tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import Optional, Sequence
+
+from .._model.errors import HostError
+
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+TIMEOUT = 120  # seconds; far above what any of these tools takes, and a hung one must not hang a fleet
+
+
+def find(tool: str, package: str) -> str:
+    """Full path of ``tool``. Raises HostError naming the package it comes in."""
+    path = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:{_SBIN}")
+    if path is None:
+        raise HostError(f"{tool} is not installed on this host; it comes with the package {package}")
+    return path
+
+
+def run(arguments: Sequence[str], stdin: Optional[str] = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a tool in the C locale. Raises HostError with what it said when it fails and ``check`` is set."""
+    try:
+        result = subprocess.run(
+            list(arguments),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise HostError(f"{arguments[0]} did not finish within {TIMEOUT} seconds") from None
+    if check and result.returncode != 0:
+        raise HostError(f"{' '.join(arguments)} failed with status {result.returncode}: {(result.stderr or result.stdout).strip()}")
+    return result

@@ -1,0 +1,64 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host as one thing to read and to write: each kind of resource goes to its backend, in an order that is safe at any point."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterable
+
+from .._model import layout
+from .._model.errors import HostError
+from .._model.links import Bridge, Tap
+from .._model.resource import File, State, Sysctl, Unit, by_key
+from .._model.ruleset import Element, Program
+from .._plan.core import Plan
+from . import conntrack, files, links, nft, sysctl, systemd
+
+_FILES = (*layout.ROOTS, layout.SYSCTLS, layout.unit_file(layout.SERVICE), layout.unit_file(layout.DHCP_SERVICE))
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        raise HostError("this module manages the host's network and needs to be root there; set become: true")
+
+
+def machine_id() -> str:
+    """Something that tells this host from all others and stays (machine-id(5)), or its name where it has none."""
+    try:
+        with open("/etc/machine-id", encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return os.uname().nodename
+
+
+def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
+    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element``."""
+    kinds = set(kinds)
+    found = files.read(_FILES)
+    state = by_key(found)
+    if systemd.is_running():
+        networks = {os.path.basename(os.path.dirname(f.name)) for f in found if f.name.startswith(f"{layout.DHCP}/")}
+        state.update(by_key(systemd.read([layout.SERVICE, *(layout.dhcp_unit(network) for network in sorted(networks))])))
+    if "link" in kinds:
+        state.update(by_key(links.read()))
+    if "element" in kinds:
+        state.update(by_key(nft.read()))
+        state.update(by_key(sysctl.read(sysctls)))
+    return state
+
+
+def apply(plan: Plan) -> None:
+    """Services stop before what they use goes, the filter stands before anything may forward, and services start last."""
+    if systemd.is_running():
+        systemd.stop(plan)
+    if plan.only(Bridge.kind, Tap.kind):
+        links.apply(plan.only(Bridge.kind, Tap.kind))
+    if plan.only(Element.kind, Program.kind):
+        nft.apply(plan.only(Element.kind, Program.kind))
+        conntrack.forget(plan.only(Element.kind))
+    sysctl.apply(plan.only(Sysctl.kind))
+    files.apply(plan.only(File.kind))
+    if systemd.is_running():
+        systemd.start(plan)

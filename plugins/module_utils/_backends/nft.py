@@ -1,0 +1,55 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packet filter through ``nft``: one listing to read, one transaction to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._model.errors import HostError
+from .._model.resource import Resource
+from .._model.ruleset import TABLE, Program
+from .._plan.core import Plan
+from .._render import ruleset
+from .command import find, run
+
+_SIGSEGV = -11
+
+
+def read() -> list[Resource]:
+    """The elements of the table, and whether its program is as we wrote it; nothing where there is no table."""
+    listing = _nft("-j", "list", "table", *TABLE.split(), check=False)
+    if listing.returncode != 0:
+        if "No such file or directory" in listing.stderr or "does not exist" in listing.stderr:
+            return []
+        raise HostError(f"nft cannot list the table {TABLE}: {listing.stderr.strip()}")
+    elements, rest = ruleset.read_listing(listing.stdout)
+    return [*elements, Program("vmnet", intact=rest == _as_written())]
+
+
+def apply(plan: Plan) -> None:
+    """All or nothing: where nft refuses any of it, the kernel keeps what it had."""
+    _nft("-f", "-", stdin=ruleset.transaction(plan))
+
+
+def _as_written() -> Any:
+    """The program as this version of nft lists it: loaded into a network namespace of its own, which ends with the command.
+
+    Listings are formatted differently from version to version, so the text itself cannot be compared.
+    """
+    script = f"nft -f - && nft -j list table {TABLE}"
+    listing = run([find("unshare", "util-linux"), "--net", "sh", "-c", script], stdin=ruleset.program())
+    return ruleset.read_listing(listing.stdout)[1]
+
+
+def _nft(*arguments: str, **options: Any) -> Any:
+    result = run([find("nft", "nftables"), *arguments], **{**options, "check": False})
+    if result.returncode == _SIGSEGV:
+        raise HostError(
+            "nft crashed while it read the host's ruleset. A newer nft has made sets there, from a container perhaps, that this one"
+            " cannot read; upgrade nftables on the host"
+        )
+    if result.returncode != 0 and options.get("check", True):
+        raise HostError(f"nft {' '.join(arguments)} failed, and nothing was changed: {result.stderr.strip()}")
+    return result

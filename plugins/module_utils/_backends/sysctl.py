@@ -1,0 +1,40 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel parameters, through /proc/sys."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from .._model.errors import HostError
+from .._model.resource import Sysctl
+from .._plan.core import Plan
+
+_ROOT = "/proc/sys"
+
+
+def read(names: Iterable[str]) -> list[Sysctl]:
+    """Those of the parameters that this kernel has; an interface or a protocol that is not there has none."""
+    result = []
+    for name in names:
+        try:
+            with open(f"{_ROOT}/{name}", encoding="ascii") as stream:
+                result.append(Sysctl(name, stream.read().strip()))
+        except FileNotFoundError:
+            continue
+    return result
+
+
+def apply(plan: Plan) -> None:
+    for parameter in [*plan.created, *(new for _old, new in plan.changed)]:
+        if isinstance(parameter, Sysctl):
+            write(parameter.name, parameter.value)
+
+
+def write(name: str, value: str) -> None:
+    try:
+        with open(f"{_ROOT}/{name}", "w", encoding="ascii") as stream:
+            stream.write(value)
+    except OSError as error:
+        raise HostError(f"the kernel parameter {name} cannot be set to {value}: {error.strerror}") from None

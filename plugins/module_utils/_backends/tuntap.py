@@ -1,0 +1,52 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Persistent tap devices through /dev/net/tun (linux/if_tun.h); netlink can list them but not make them."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from typing import Optional
+
+from .._model.errors import HostError
+from .._model.links import Tap
+
+_DEVICE = "/dev/net/tun"
+_TUNSETIFF, _TUNSETPERSIST, _TUNSETOWNER, _TUNSETGROUP = 0x400454CA, 0x400454CB, 0x400454CC, 0x400454CE
+_IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x0100, 0x8000
+_NOBODY = -1  # an owner or group of -1 means that none is set
+
+
+def create(tap: Tap) -> None:
+    """Make a new one. Raises HostError if the name is taken."""
+    _attach(tap, _IFF_TUN_EXCL)
+
+
+def update(tap: Tap) -> None:
+    """Set owner and group of an existing one that nobody has open."""
+    _attach(tap, 0)
+
+
+def _attach(tap: Tap, flags: int) -> None:
+    flags |= _IFF_TAP | _IFF_NO_PI | (_IFF_MULTI_QUEUE if tap.multi_queue else 0)
+    try:
+        handle = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostError(f"{_DEVICE} cannot be opened: {error.strerror}; taps need the kernel's tun driver") from None
+    try:
+        fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", tap.name.encode(), flags))
+        fcntl.ioctl(handle, _TUNSETPERSIST, 1)
+        fcntl.ioctl(handle, _TUNSETOWNER, _id(tap.owner))
+        fcntl.ioctl(handle, _TUNSETGROUP, _id(tap.group))
+    except OSError as error:
+        why = "it is in use" if error.errno == errno.EBUSY else error.strerror
+        raise HostError(f"the tap {tap.name} cannot be set up: {why}") from None
+    finally:
+        os.close(handle)
+
+
+def _id(number: Optional[int]) -> int:
+    return _NOBODY if number is None else number

@@ -1,0 +1,41 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things are on a managed host. Nothing of ours is anywhere else."""
+
+from __future__ import annotations
+
+PERSISTENT = "/etc/vmnet"
+VOLATILE = "/run/vmnet"  # entries that were asked for with persistent: false; gone after a reboot like what they describe
+ROOTS = (PERSISTENT, VOLATILE)
+
+RESTORE = f"{PERSISTENT}/restore"
+PROGRAM = f"{PERSISTENT}/program.nft"
+SYSCTLS = "/etc/sysctl.d/60-vmnet.conf"
+UNITS = "/etc/systemd/system"
+SERVICE = "vmnet.service"
+DHCP_SERVICE = "vmnet-dhcp@.service"
+DHCP = f"{PERSISTENT}/dhcp"
+DHCP_STATE = "/var/lib/vmnet"
+LOCK = "/run/lock/vmnet.lock"
+
+# Names that a scope cannot have: they stand beside the scopes' directories.
+RESERVED_SCOPES = ("dhcp",)
+
+
+def root(persistent: bool) -> str:
+    return PERSISTENT if persistent else VOLATILE
+
+
+def record(scope: str, name: str, persistent: bool = True) -> str:
+    """The path of a scope's file: ``/etc/vmnet/<scope>/<name>``."""
+    return f"{root(persistent)}/{scope}/{name}"
+
+
+def dhcp_unit(network: str) -> str:
+    """The instance of the template unit that serves a network."""
+    return DHCP_SERVICE.replace("@", f"@{network}")
+
+
+def unit_file(name: str) -> str:
+    return f"{UNITS}/{name}"

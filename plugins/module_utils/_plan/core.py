@@ -1,0 +1,72 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From two states of a host to what has to be done. Pure: no kernel, no Ansible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator
+
+from .._model.resource import Key, Resource, State
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one module run was asked for. ``entries`` are the parsed entries of its list."""
+
+    entries: tuple[Any, ...]
+    scope: str = "default"
+    state: str = "present"
+    purge: bool = False
+    purge_bridges: tuple[str, ...] = ()
+    persistent: bool = True
+    systemd: bool = True
+    machine_id: str = ""
+    option: str = ""
+
+    @property
+    def present(self) -> bool:
+        return self.state == "present"
+
+    def at(self, name: object) -> str:
+        """The place of an entry, as error messages name it."""
+        return f"{self.option}[{name}]"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Two states of the same host. What is in one of them only is created or removed."""
+
+    before: State
+    after: State
+
+    @property
+    def created(self) -> list[Resource]:
+        return [r for key, r in self.after.items() if key not in self.before]
+
+    @property
+    def changed(self) -> list[tuple[Resource, Resource]]:
+        return [(self.before[key], r) for key, r in self.after.items() if key in self.before and self.before[key] != r]
+
+    @property
+    def removed(self) -> list[Resource]:
+        return [r for key, r in self.before.items() if key not in self.after]
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.created or self.changed)
+
+    def pairs(self) -> Iterator[tuple[Resource | None, Resource | None]]:
+        """(before, after) of everything that differs, in the order of the states."""
+        for key in {**self.before, **self.after}:
+            old, new = self.before.get(key), self.after.get(key)
+            if old != new:
+                yield old, new
+
+    def only(self, *kinds: str) -> Plan:
+        """The part of the plan that is about these kinds of resources."""
+        return Plan(of_kind(self.before, *kinds), of_kind(self.after, *kinds))
+
+
+def of_kind(state: State, *kinds: str) -> dict[Key, Any]:
+    return {key: r for key, r in state.items() if key.kind in kinds}

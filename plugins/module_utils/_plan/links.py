@@ -1,0 +1,238 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bridges and taps: from the entries and the links of the host to the links as they will be."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any, Callable, Mapping, Optional, TypeVar
+
+from .._model import layout
+from .._model.errors import HostError
+from .._model.links import Bridge, OtherLink, Tap, new_bridge, new_tap
+from .._model.resource import File, Key, Resource, State, Unit, fill
+from .._render import batch, sysctls
+from . import boot
+from .core import Plan, Request
+
+L = TypeVar("L", Bridge, Tap)
+
+
+def plan_bridges(request: Request, host: State) -> Plan:
+    """Raises HostError for a name, a port or an address that this host cannot give."""
+    recorded = _recorded(request, host, "bridges.batch", batch.parse_bridges)
+    wanted = {}
+    for entry in request.entries if request.present else ():
+        live = _live(request, host, entry, Bridge)
+        adopted = _adopted(live, recorded.get(entry.name))
+        base = live if adopted and live else new_bridge(entry.name, request.machine_id)
+        bridge = fill(replace(entry, scope=request.scope, adopted=adopted, addresses=entry.addresses or (), ports=entry.ports or ()), base)
+        ipv6 = bridge.has_ipv6_address() or bool(adopted and live and live.ipv6)
+        wanted[entry.name] = replace(bridge, ipv6=ipv6)
+        _check_ports(request, host, bridge)
+
+    before = _files_and_units(host)
+    after = dict(before)
+    for bridge in _concerned(request, host, Bridge):
+        seen = _ours(bridge, recorded.get(bridge.name), wanted.get(bridge.name))
+        before[bridge.key] = seen
+        goes = _removed(request, bridge)
+        if bridge.name not in wanted and not (goes and not bridge.adopted):
+            after[bridge.key] = _released(seen) if goes else seen
+    after.update({bridge.key: bridge for bridge in wanted.values()})
+
+    _record(request, host, after, "bridges.batch", batch.parse_bridges, batch.render_bridges, wanted)
+    for root in layout.ROOTS:
+        path = f"{root}/{request.scope}/bridges"
+        boot.put_file(after, f"{path}.sysctl", _parameters(batch.parse_bridges(boot.text_of(after, f"{path}.batch"))))
+    boot.complete(request, after)
+    return Plan(before, after)
+
+
+def plan_taps(request: Request, host: State) -> Plan:
+    """Raises HostError for a name that is taken, or a change that a tap cannot take while it is in use."""
+    recorded = _recorded(request, host, "taps.batch", batch.parse_taps)
+    wanted = {}
+    for entry in request.entries if request.present else ():
+        live = _live(request, host, entry, Tap)
+        adopted = _adopted(live, recorded.get(entry.name))
+        bridge = host.get(Key(Bridge.kind, entry.bridge or ""))
+        base = live if adopted and live else new_tap(entry.name, getattr(bridge, "mtu", None) or 1500)
+        if entry.bridge is None and live:
+            base = replace(base, bridge=live.bridge)
+        tap = fill(replace(entry, scope=request.scope, adopted=adopted), base)
+        tap = replace(tap, mac=entry.mac)
+        if live:
+            _refuse_while_in_use(request, live, tap)
+        wanted[entry.name] = tap
+
+    before = _files_and_units(host)
+    after = dict(before)
+    for tap in _concerned(request, host, Tap):
+        # The kernel gives every tap some MAC address; it is ours only where one was asked for.
+        mac_is_ours = any(known and known.mac for known in (wanted.get(tap.name), recorded.get(tap.name)))
+        seen = tap if mac_is_ours else replace(tap, mac=None)
+        before[tap.key] = seen
+        goes = _removed(request, tap)
+        if tap.name not in wanted and not (goes and not tap.adopted):
+            after[tap.key] = replace(seen, scope=None, adopted=False) if goes else seen
+    after.update({tap.key: tap for tap in wanted.values()})
+
+    _record(request, host, after, "taps.batch", batch.parse_taps, batch.render_taps, wanted)
+    boot.complete(request, after)
+    return Plan(before, after)
+
+
+def require_bridges(request: Request, plan: Plan, host: State) -> None:
+    """Raises HostError for a tap whose bridge is not there. When only predicting, an earlier task may be going to make it."""
+    for entry in request.entries if request.present else ():
+        if entry.bridge and Key(Bridge.kind, entry.bridge) not in host:
+            raise HostError(f"{request.at(entry.name)}.bridge: there is no bridge {entry.bridge} on this host; make it first")
+
+
+def show_links(kind: type[L]) -> Callable[[Request, State], list[dict[str, Any]]]:
+    """The links of a scope as a module returns them."""
+
+    def show(request: Request, after: State) -> list[dict[str, Any]]:
+        links = (link for link in after.values() if isinstance(link, kind) and link.scope == request.scope)
+        return [
+            {f.name: list(v) if isinstance(v := getattr(link, f.name), tuple) else v for f in fields(link) if f.compare and f.name != "adopted"}
+            for link in sorted(links, key=lambda link: link.name)
+        ]
+
+    return show
+
+
+def _live(request: Request, host: State, entry: L, kind: type[L]) -> Optional[L]:
+    """The link of the entry's name, if there is one and it is of the right kind and not another scope's."""
+    for other in (Bridge, Tap, OtherLink):
+        link: Any = host.get(Key(other.kind, entry.name))
+        if link is None:
+            continue
+        if other is not kind:
+            what = link.type if isinstance(link, OtherLink) else link.kind
+            raise HostError(f"{request.at(entry.name)}.name: {entry.name} is taken by a {what or 'link'} on this host; choose another name")
+        if link.scope not in (None, request.scope):
+            raise HostError(f"{request.at(entry.name)}.name: {entry.name} belongs to the scope {link.scope}, this run is for {request.scope}")
+        return link
+    return None
+
+
+def _adopted(live: Optional[L], recorded: Optional[L]) -> bool:
+    """Whether somebody else made the link. One without our mark is still ours if we remember having made it."""
+    if live is None:
+        return False
+    return live.adopted if live.scope else not (recorded and not recorded.adopted)
+
+
+def _concerned(request: Request, host: State, kind: type[L]) -> list[L]:
+    """The links that this run is about: those of its scope, and those it names."""
+    named = {entry.name for entry in request.entries}
+    return [link for link in host.values() if isinstance(link, kind) and (link.scope == request.scope or link.name in named)]
+
+
+def _removed(request: Request, link: Any) -> bool:
+    named = link.name in {entry.name for entry in request.entries}
+    if not request.present and named:
+        if link.scope is None:
+            raise HostError(f"{request.at(link.name)}.name: {link.name} was not made by this collection; it is not removed")
+        return link.scope == request.scope
+    purged = request.purge or getattr(link, "bridge", None) in request.purge_bridges
+    return purged and not named and link.scope == request.scope and not link.adopted
+
+
+def _released(bridge: Bridge) -> Bridge:
+    return replace(bridge, scope=None, adopted=False, addresses=(), ports=())
+
+
+def _ours(live: Bridge, recorded: Optional[Bridge], wanted: Optional[Bridge]) -> Bridge:
+    """The live bridge with only those addresses and ports that we put there or are asked for. Others' are not ours to judge."""
+    known = [bridge for bridge in (recorded, wanted) if bridge]
+    addresses = {a for bridge in known for a in bridge.addresses or ()}
+    ports = {p for bridge in known for p in bridge.ports or ()}
+    # In the order that was asked for, so that only membership is compared.
+    order = {a: i for bridge in known for i, a in enumerate(bridge.addresses or ())}
+    return replace(
+        live,
+        addresses=tuple(sorted(addresses.intersection(live.addresses or ()), key=lambda a: order[a])),
+        ports=tuple(sorted(ports.intersection(live.ports or ()))),
+    )
+
+
+def _check_ports(request: Request, host: State, bridge: Bridge) -> None:
+    for index, name in enumerate(bridge.ports or ()):
+        at = f"{request.at(bridge.name)}.ports[{index}]"
+        port: Any = next((host[Key(k.kind, name)] for k in (OtherLink, Tap, Bridge) if Key(k.kind, name) in host), None)
+        if port is None:
+            there = ", ".join(sorted(link.name for link in host.values() if isinstance(link, OtherLink) and not link.loopback))
+            raise HostError(f"{at}: {name} does not exist on this host; it has {there or 'no interface but lo'}")
+        master = port.master if isinstance(port, OtherLink) else getattr(port, "bridge", None)
+        if master == bridge.name:
+            continue
+        if master:
+            raise HostError(f"{at}: {name} is already a port of {master}")
+        if isinstance(port, Bridge) or (isinstance(port, OtherLink) and (port.loopback or port.wireless)):
+            kind = "a bridge" if isinstance(port, Bridge) else "a wireless interface" if port.wireless else "the loopback interface"
+            raise HostError(f"{at}: {name} is {kind}; it cannot be a port of a bridge")
+        if isinstance(port, OtherLink) and port.addresses:
+            raise HostError(
+                f"{at}: {name} carries {', '.join(port.addresses)}; as a port of a bridge it would lose them."
+                " Use an interface without addresses, or move them first"
+            )
+
+
+def _refuse_while_in_use(request: Request, live: Tap, wanted: Tap) -> None:
+    for attribute in ("owner", "group", "multi_queue"):
+        if live.in_use and getattr(live, attribute) != getattr(wanted, attribute):
+            raise HostError(
+                f"{request.at(live.name)}.{attribute}: {live.name} is in use, and the kernel changes its {attribute} only while nobody has it open;"
+                " stop its guest first"
+            )
+
+
+def _files_and_units(host: State) -> dict[Key, Resource]:
+    return {key: r for key, r in host.items() if isinstance(r, (File, Unit))}
+
+
+def _recorded(request: Request, host: State, name: str, parse: Callable[[str], dict[str, L]]) -> dict[str, L]:
+    """What earlier runs of this scope wrote down, persistent or not."""
+    result: dict[str, L] = {}
+    for root in layout.ROOTS:
+        result.update(parse(boot.text_of(dict(host), f"{root}/{request.scope}/{name}")))
+    return result
+
+
+def _record(
+    request: Request,
+    host: State,
+    after: dict[Key, Resource],
+    name: str,
+    parse: Callable[[str], dict[str, L]],
+    render: Callable[[Any], str],
+    wanted: Mapping[str, L],
+) -> None:
+    """Write down what will be there: kept records that still have their link or may get it again, and the wanted ones."""
+    gone = {entry.name for entry in request.entries}
+    for root in layout.ROOTS:
+        path = f"{root}/{request.scope}/{name}"
+        old = parse(boot.text_of(dict(host), path))
+        kept = {n: link for n, link in old.items() if n not in gone and not _record_is_purged(request, link)}
+        if root == layout.root(request.persistent):
+            kept.update(wanted)
+        boot.put_file(after, path, render(kept.values()))
+
+
+def _record_is_purged(request: Request, link: Any) -> bool:
+    return request.purge or getattr(link, "bridge", None) in request.purge_bridges
+
+
+def _parameters(bridges: Mapping[str, Bridge]) -> str:
+    """On a bridge the host is no IPv6 station unless it has an address there, and never one that listens to routers."""
+    settings = {}
+    for bridge in bridges.values():
+        if not bridge.adopted:
+            prefix = f"net/ipv6/conf/{bridge.name}"
+            settings[f"{prefix}/disable_ipv6"] = sysctls.Setting("0" if bridge.has_ipv6_address() else "1", "0")
+            settings[f"{prefix}/accept_ra"] = sysctls.Setting("0", "1")
+    return sysctls.render(settings)

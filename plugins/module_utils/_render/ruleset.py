@@ -1,0 +1,239 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packet filter as text for nft: the fixed program, elements, and the transaction from one state to another.
+
+Also the inverse: elements from what ``nft -j list`` says and from the files that were written. Text goes in because JSON
+input of nft 1.0.6 silently makes sets of maps; JSON comes out because listings are formatted differently by each version.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Iterable
+
+from .._model.resource import Key, Resource
+from .._model.ruleset import SETS, TABLE, Element, Program, SetType, parse_mark
+from .._plan.core import Plan
+
+_CHAINS = """\
+	chain refuse {
+		meta l4proto tcp reject with tcp reset
+		reject with icmpx admin-prohibited
+	}
+
+	# Before connection tracking. Nobody but the host and the networks themselves may talk to a closed subnet directly, not even
+	# to a port that is forwarded, nor claim to come from there. Guests never reach the host's loopback addresses.
+	chain raw_prerouting {
+		type filter hook prerouting priority -300; policy accept;
+		iifname "lo" accept
+		iifname @vn_bridges ip daddr 127.0.0.0/8 drop
+		iifname @vn_bridges accept
+		ip daddr @vn_closed4 drop
+		ip saddr @vn_closed4 drop
+		ip6 daddr @vn_closed6 drop
+		ip6 saddr @vn_closed6 drop
+	}
+
+	# Port forwards: only what is addressed to the host. The most specific listener wins.
+	chain nat_prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		fib daddr type local goto forwards
+	}
+
+	chain nat_output {
+		type nat hook output priority -100; policy accept;
+		fib daddr type local goto forwards
+	}
+
+	chain forwards {
+		ip daddr 127.0.0.0/8 return
+		ip6 daddr ::1 return
+		meta l4proto { tcp, udp, sctp } dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @vn_forwards_from4
+		meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @vn_forwards4
+		meta l4proto { tcp, udp, sctp } dnat ip to ip saddr . meta l4proto . th dport map @vn_forwards_any_from4
+		meta nfproto ipv4 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport map @vn_forwards_any4
+		meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 saddr . ip6 daddr . meta l4proto . th dport map @vn_forwards_from6
+		meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 daddr . meta l4proto . th dport map @vn_forwards6
+		meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 saddr . meta l4proto . th dport map @vn_forwards_any_from6
+		meta nfproto ipv6 meta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . th dport map @vn_forwards_any6
+	}
+
+	# What guests reach on the host itself, on any of its addresses. Without neighbour discovery there is no IPv6 at all.
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @vn_guarded goto host_services
+	}
+
+	chain host_services {
+		ct state established,related accept
+		icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+		iifname . meta l4proto . th dport @vn_services accept
+		iifname @vn_echo icmp type echo-request accept
+		iifname @vn_echo icmpv6 type echo-request accept
+		goto refuse
+	}
+
+	# Who may forward to whom. Frames between ports of one bridge come by here too where br_netfilter is on.
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		iifname . oifname @vn_self goto same_network
+		meta nfproto ipv4 iifname @vn_bridges iifname . ip saddr != @vn_sources4 drop
+		meta nfproto ipv6 iifname @vn_bridges iifname . ip6 saddr != @vn_sources6 drop
+		iifname . oifname @vn_peers accept
+		oifname . iifname @vn_peers ct state established,related accept
+		meta nfproto ipv4 iifname vmap @vn_out4
+		meta nfproto ipv6 iifname vmap @vn_out6
+		meta nfproto ipv4 oifname vmap @vn_in4
+		meta nfproto ipv6 oifname vmap @vn_in6
+	}
+
+	chain same_network {
+		ct status dnat accept
+		ct state established,related accept
+		iifname @vn_apart goto refuse
+		accept
+	}
+
+	# From guests, of networks with uplinks. A forward's target may be in another network.
+	chain to_uplinks {
+		ct state established,related accept
+		ct status dnat accept
+		oifname @vn_bridges goto refuse
+		iifname @vn_any_uplink accept
+		iifname . oifname @vn_uplinks accept
+		goto refuse
+	}
+
+	# To guests, of networks behind NAT.
+	chain from_forwards {
+		ct state established,related accept
+		ct status dnat accept
+		goto refuse
+	}
+
+	# To guests, of networks that are routed.
+	chain from_uplinks {
+		ct state established,related accept
+		ct status dnat accept
+		oifname @vn_any_uplink accept
+		oifname . iifname @vn_uplinks accept
+		goto refuse
+	}
+
+	# A guest that reaches itself or a neighbour through the host's address must be answered through the host too.
+	chain nat_postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		iifname . oifname @vn_self ct status dnat masquerade
+		oifname @vn_bridges accept
+		ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
+		ip6 daddr ff02::/16 accept
+		iifname . ip saddr @vn_nat4 goto translate
+		iifname . oifname . ip saddr @vn_nat_uplinks4 goto translate
+		iifname . ip6 saddr @vn_nat6 goto translate
+		iifname . oifname . ip6 saddr @vn_nat_uplinks6 goto translate
+	}
+
+	# Guests must not appear to others with a privileged port of the host.
+	chain translate {
+		meta l4proto { tcp, udp } masquerade to :1024-65535
+		masquerade
+	}
+"""
+
+_LINE = re.compile(rf'add element {TABLE} (\S+) {{ (.*?) comment "([^"]*)"(?: : (.*?))? }}')
+
+
+def program() -> str:
+    """Replaces the whole table, in one transaction with whatever follows it in the same input."""
+    sets = "".join(_declaration(name, kind) for name, kind in SETS.items())
+    return f"table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n{sets}{_CHAINS}}}\n"
+
+
+def render(elements: Iterable[Element]) -> str:
+    """One line for each element; sorted, so that the same elements are always the same text."""
+    return "".join(f"add {_statement(e)}\n" for e in sorted(elements, key=lambda e: e.name))
+
+
+def parse(text: str) -> list[Element]:
+    """The inverse of ``render``. Lines that it would not write are passed over."""
+    return [_parsed(*match.groups()) for match in map(_LINE.fullmatch, text.splitlines()) if match]
+
+
+def transaction(plan: Plan) -> str:
+    """What turns the table from one state into the other. A program that is new or was edited is replaced with everything in it."""
+    programs = plan.only(Program.kind)
+    if programs.removed:
+        return f"delete table {TABLE}\n"
+    if programs:
+        return program() + render(r for r in plan.after.values() if isinstance(r, Element))
+    gone = [r for r in (*plan.removed, *(old for old, _new in plan.changed)) if isinstance(r, Element)]
+    come = [r for r in (*plan.created, *(new for _old, new in plan.changed)) if isinstance(r, Element)]
+    return "".join(f"delete {_statement(e, bare=True)}\n" for e in gone) + render(come)
+
+
+def read_listing(listing: str) -> tuple[list[Element], Any]:
+    """(elements, everything else in a comparable form) of ``nft -j list table``."""
+    elements: list[Element] = []
+    rest: list[Any] = []
+    for item in json.loads(listing)["nftables"]:
+        (what, body), *_ = item.items()
+        if what in ("set", "map"):
+            elements += [_listed(body["name"], entry) for entry in body.pop("elem", [])]
+        if what not in ("metainfo", "table"):
+            body.pop("handle", None)
+            rest.append(item)
+    return elements, rest
+
+
+def _declaration(name: str, kind: SetType) -> str:
+    what = "map" if kind.value else "set"
+    types = " . ".join(kind.key) + (f" : {' . '.join(kind.value)}" if kind.value else "")
+    return f"\t{what} {name} {{\n\t\ttype {types}\n{chr(9) * 2 + 'flags interval' + chr(10) if kind.interval else ''}\t}}\n\n"
+
+
+def _statement(element: Element, bare: bool = False) -> str:
+    types = SETS[element.set].key if element.set in SETS else ("",) * len(element.parts)
+    key = " . ".join(f'"{part}"' if kind == "ifname" else part for part, kind in zip(element.parts, types))
+    comment = f' comment "{element.mark}"' if element.mark and not bare else ""
+    value = f" : {element.value}" if element.value and not bare else ""
+    return f"element {TABLE} {element.set} {{ {key}{comment}{value} }}"
+
+
+def _parsed(name: str, key: str, comment: str, value: str) -> Element:
+    scope, bridge = parse_mark(comment)
+    return Element(f"{name} {key.replace(chr(34), '')}", value or "", scope, bridge)
+
+
+def _listed(name: str, entry: Any) -> Element:
+    key, value = entry if isinstance(entry, list) else (entry, None)
+    comment = None
+    if isinstance(key, dict) and "elem" in key:
+        comment, key = key["elem"].get("comment"), key["elem"]["val"]
+    scope, bridge = parse_mark(comment)
+    return Element(f"{name} {_written(key)}", _written(value) if value is not None else "", scope, bridge)
+
+
+def _written(value: Any) -> str:
+    """A value of nft's JSON in the notation of its language."""
+    if not isinstance(value, dict):
+        return str(value)
+    ((what, body),) = value.items()
+    if what == "concat":
+        return " . ".join(_written(part) for part in body)
+    if what == "prefix":
+        return f"{body['addr']}/{body['len']}"
+    if what == "range":
+        return "-".join(_written(part) for part in body)
+    if what in ("jump", "goto"):
+        return f"{what} {body['target']}"
+    return what
+
+
+def key_of(name: str) -> Key:
+    return Key(Element.kind, name)
+
+
+def elements_of(resources: Iterable[Resource]) -> list[Element]:
+    return [r for r in resources if isinstance(r, Element)]

@@ -1,0 +1,29 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel parameters as a file of sysctl.d, with what they were before we set them. Rendering and parsing are inverse."""
+
+from __future__ import annotations
+
+from typing import Mapping, NamedTuple
+
+
+class Setting(NamedTuple):
+    value: str
+    was: str
+
+
+def render(settings: Mapping[str, Setting]) -> str:
+    return "".join(f"# was {s.was}\n{name} = {s.value}\n" for name, s in sorted(settings.items()))
+
+
+def parse(text: str) -> dict[str, Setting]:
+    settings: dict[str, Setting] = {}
+    was = ""
+    for line in text.splitlines():
+        if line.startswith("# was "):
+            was = line[len("# was ") :]
+        elif "=" in line:
+            name, _, value = line.partition("=")
+            settings[name.strip()] = Setting(value.strip(), was)
+    return settings

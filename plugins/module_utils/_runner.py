@@ -1,0 +1,116 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of a module: read, plan, show, and unless only asked what would happen, apply and read again.
+
+parameters -> desired -+
+                       +-> plan -> diff -> [check mode stops here] -> apply -> read again, verify
+host       -> current -+
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, NoReturn, Sequence
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
+
+from . import _diff
+from ._backends import host, links, lock, systemd
+from ._model import layout, net
+from ._model.errors import HostError, InputError
+from ._model.fields import Fields, entries
+from ._model.resource import State
+from ._plan.core import Plan, Request
+
+# Interpreters that a distribution's own packages belong to, newest habit first, as Ansible's package modules try them.
+_SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a module manages, and the pure functions that know how.
+
+    ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
+    host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
+    ``show`` is the list as it is after the plan.
+    """
+
+    option: str
+    key: str
+    reads: Sequence[str]
+    parse: Callable[[list[Fields], bool], Sequence[Any]]
+    plan: Callable[[Request, State], Plan]
+    show: Callable[[Request, State], list[dict[str, Any]]]
+    require: Callable[[Request, Plan, State], None] = lambda request, plan, state: None
+    sysctls: Sequence[str] = ()
+    needs_pyroute2: bool = False
+
+
+def common_options(**options: Any) -> dict[str, Any]:
+    """The argument specification: a module's own options and those that all resource modules share."""
+    return {
+        **options,
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "purge": {"type": "bool", "default": False},
+        "scope": {"type": "str", "default": "default"},
+        "persistent": {"type": "bool", "default": True},
+        "service_manager": {"type": "str", "choices": ["auto", "systemd", "none"], "default": "auto"},
+    }
+
+
+def run(module: AnsibleModule, subject: Subject) -> NoReturn:
+    """Does everything behind a module's argument specification; exits or fails the module."""
+    try:
+        host.require_root()
+        if subject.needs_pyroute2 and not links.HAS_PYROUTE2:
+            _respawn_where_pyroute2_is(module)
+        with lock.host_lock():
+            module.exit_json(**_converge(module, subject, _request(module, subject)))
+    except (InputError, HostError) as error:
+        module.fail_json(msg=str(error))
+
+
+def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
+    state = _read(subject)
+    plan = subject.plan(request, state)
+    result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}
+    if plan and not module.check_mode:
+        subject.require(request, plan, state)
+        host.apply(plan)
+        left = subject.plan(request, _read(subject))
+        if left:
+            raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(left)))
+    return result
+
+
+def _read(subject: Subject) -> State:
+    return host.read(subject.reads, subject.sysctls)
+
+
+def _request(module: AnsibleModule, subject: Subject) -> Request:
+    given = module.params
+    if given["scope"] in layout.RESERVED_SCOPES:
+        raise InputError("scope", f"{given['scope']} is taken; choose another word")
+    manager = given["service_manager"]
+    return Request(
+        entries=tuple(subject.parse(entries(given[subject.option], subject.option, subject.key), given["state"] == "present")),
+        scope=Fields(given, "options").required("scope", net.scope_name),
+        state=given["state"],
+        purge=given["purge"],
+        purge_bridges=tuple(given.get("purge_bridges") or ()),
+        persistent=given["persistent"],
+        systemd=systemd.is_running() if manager == "auto" else manager == "systemd",
+        machine_id=host.machine_id(),
+        option=subject.option,
+    )
+
+
+def _respawn_where_pyroute2_is(module: AnsibleModule) -> None:
+    """Continue under the Python that has pyroute2, as Ansible's own package modules do for their libraries."""
+    if not has_respawned():
+        interpreter = probe_interpreters_for_module(_SYSTEM_PYTHONS, "pyroute2")
+        if interpreter:
+            respawn_module(interpreter)
+    module.fail_json(msg=missing_required_lib("pyroute2", reason="to read and write links; its package is python3-pyroute2"))

@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Linux bridges."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bridges
+short_description: Manage Linux bridges
+description:
+  - Creates, changes and removes Linux bridges with their addresses and ports, now and at every boot.
+  - A bridge is changed in place; addresses, routes and ports that others have put on it are left alone.
+  - An existing bridge that is listed is adopted with its MAC address and its other attributes, as far as they are not given.
+version_added: 0.1.0
+author: The tapestry.vmnet authors (@tapestry)
+extends_documentation_fragment:
+  - tapestry.vmnet.resources
+  - tapestry.vmnet.resources.pyroute2
+options:
+  bridges:
+    description: The bridges.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the interface, at most 15 characters.
+        type: str
+        required: true
+      addresses:
+        description:
+          - Addresses of the host on the bridge, with prefix length, IPv4 and IPv6.
+          - On a bridge without an IPv6 address the host does not speak IPv6 at all.
+        type: list
+        elements: str
+      mac:
+        description: MAC address. The default is derived from the host and the name, and does not change when ports come and go.
+        type: str
+      mtu:
+        description: Largest packet, in bytes. The default is 1500.
+        type: int
+      stp:
+        description: Whether the bridge takes part in the spanning tree protocol. The default is V(false).
+        type: bool
+      forward_delay:
+        description: Seconds that a port spends listening and learning where O(bridges[].stp=true), 2 to 30. The default is 15.
+        type: int
+      ageing_time:
+        description: Seconds after which a MAC address that was not seen is forgotten. The default is 300.
+        type: int
+      multicast_snooping:
+        description: Whether multicast goes only to the ports that asked for it. The default is V(true).
+        type: bool
+      ports:
+        description:
+          - Existing interfaces to be ports of the bridge, such as a network card. They are set up, too.
+          - They must not carry addresses. Taps are put on a bridge by M(tapestry.vmnet.taps).
+        type: list
+        elements: str
+seealso:
+  - module: tapestry.vmnet.taps
+"""
+
+EXAMPLES = r"""
+- name: A network between the host and its guests
+  tapestry.vmnet.bridges:
+    bridges:
+      - name: vmnet1
+        addresses: [192.168.56.1/24, "fd00:56::1/64"]
+
+- name: A bridge to the physical network, on which the host has no address
+  tapestry.vmnet.bridges:
+    bridges:
+      - name: br0
+        ports: [eth1]
+"""
+
+RETURN = r"""
+bridges:
+  description: The listed bridges and all others of the scope, as they are now; in check mode, as they would be.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: vmnet1
+      addresses: [192.168.56.1/24]
+      mac: 02:9a:41:0c:77:e2
+      mtu: 1500
+      ports: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_bridges, show_links  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+
+
+def parse(entries: list[Fields], present: bool) -> list[Bridge]:
+    bridges = [(entry.at, Bridge.parse(entry)) for entry in entries]
+    refuse_duplicates((at, bridge.name, "the name") for at, bridge in bridges)
+    refuse_duplicates((at, bridge.mac, "the MAC address") for at, bridge in bridges if bridge.mac)
+    refuse_duplicates((at, port, "the port") for at, bridge in bridges for port in bridge.ports or ())
+    return [bridge for _at, bridge in bridges]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=common_options(
+            bridges={
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "addresses": {"type": "list", "elements": "str"},
+                    "mac": {"type": "str"},
+                    "mtu": {"type": "int"},
+                    "stp": {"type": "bool"},
+                    "forward_delay": {"type": "int"},
+                    "ageing_time": {"type": "int"},
+                    "multicast_snooping": {"type": "bool"},
+                    "ports": {"type": "list", "elements": "str"},
+                },
+            },
+        ),
+        supports_check_mode=True,
+    )
+    run(module, Subject("bridges", key="name", reads=("link",), parse=parse, plan=plan_bridges, show=show_links(Bridge), needs_pyroute2=True))
+
+
+if __name__ == "__main__":
+    main()

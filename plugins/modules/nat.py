@@ -1,0 +1,100 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Source NAT."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nat
+short_description: Manage source NAT of virtual machine networks
+description:
+  - Lets the guests of a network appear to the outside with the address that the host has on the interface they leave by.
+  - The source ports of TCP and UDP are kept at 1024 and above. Multicast, broadcast and traffic between networks are not translated.
+  - Whether guests may leave at all is decided by M(tapestry.vmnet.policies).
+version_added: 0.1.0
+author: The tapestry.vmnet authors (@tapestry)
+extends_documentation_fragment:
+  - tapestry.vmnet.resources
+  - tapestry.vmnet.resources.nftables
+options:
+  nat:
+    description: The networks behind NAT.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      bridge:
+        description: The bridge that the guests are on.
+        type: str
+        required: true
+      subnets:
+        description: The guests' subnets, IPv4 and IPv6; others are not translated. Needed where O(state=present).
+        type: list
+        elements: str
+      uplinks:
+        description: Interfaces on which to translate. Any but our own bridges if not given.
+        type: list
+        elements: str
+seealso:
+  - module: tapestry.vmnet.policies
+  - module: tapestry.vmnet.port_forwards
+"""
+
+EXAMPLES = r"""
+- name: Guests of vmnet8 share the host's addresses
+  tapestry.vmnet.nat:
+    nat:
+      - bridge: vmnet8
+        subnets: [192.168.233.0/24, "fd00:233::/64"]
+"""
+
+RETURN = r"""
+nat:
+  description: The networks of the scope as they are translated now; in check mode, as they would be.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - bridge: vmnet8
+      subnets: [192.168.233.0/24]
+      uplinks: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat, from_elements  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import SYSCTLS, plan_filter, replaces_bridge, show_networks  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+
+
+def parse(entries: list[Fields], present: bool) -> list[SourceNat]:
+    networks = [(entry.at, SourceNat.parse(entry, present)) for entry in entries]
+    refuse_duplicates((at, network.bridge, "the bridge") for at, network in networks)
+    return [network for _at, network in networks]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=common_options(
+            nat={
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "bridge": {"type": "str", "required": True},
+                    "subnets": {"type": "list", "elements": "str"},
+                    "uplinks": {"type": "list", "elements": "str"},
+                },
+            },
+        ),
+        supports_check_mode=True,
+    )
+    plan = plan_filter("nat", replaces_bridge)
+    run(module, Subject("nat", key="bridge", reads=("element",), parse=parse, plan=plan, show=show_networks("nat", from_elements), sysctls=SYSCTLS))
+
+
+if __name__ == "__main__":
+    main()

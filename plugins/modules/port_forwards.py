@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Port forwards."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: port_forwards
+short_description: Manage ports of the host that lead to guests
+description:
+  - Makes ports of the host lead to guests, for clients on the host's networks, on the host itself, and for guests of any network
+    that may leave its own.
+  - Only traffic that is addressed to the host is forwarded. Flows through a forward that is changed or removed end with it.
+version_added: 0.1.0
+author: The tapestry.vmnet authors (@tapestry)
+extends_documentation_fragment:
+  - tapestry.vmnet.resources
+  - tapestry.vmnet.resources.nftables
+  - tapestry.vmnet.resources.pyroute2
+options:
+  port_forwards:
+    description: The port forwards.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      bridge:
+        description: The bridge that the target is on.
+        type: str
+        required: true
+      protocol:
+        description: Transport protocol. The default is V(tcp).
+        type: str
+        choices: [tcp, udp, sctp]
+      address:
+        description: Address of the host to listen on. Every one of the target's family if not given.
+        type: str
+      listen:
+        description: Port of the host, or a range like V(5000-5010).
+        type: str
+        required: true
+      to_address:
+        description: Address of the guest.
+        type: str
+        required: true
+      to_port:
+        description: Port of the guest, or a range of the same size. The default is O(port_forwards[].listen).
+        type: str
+      sources:
+        description: Subnets of the clients that get through. Any if not given.
+        type: list
+        elements: str
+  purge_bridges:
+    description: For these bridges the list is complete. Forwards of this O(scope) to them that are not listed are removed.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: tapestry.vmnet.nat
+  - module: tapestry.vmnet.policies
+"""
+
+EXAMPLES = r"""
+- name: The guest's web server on port 8080 of the host, and its telemetry from one subnet only
+  tapestry.vmnet.port_forwards:
+    port_forwards:
+      - {bridge: vmnet8, listen: 8080, to_address: 192.168.233.101, to_port: 80}
+      - bridge: vmnet8
+        protocol: udp
+        address: 192.168.1.5
+        listen: 5000-5010
+        to_address: 192.168.233.101
+        sources: [192.168.1.0/24]
+"""
+
+RETURN = r"""
+port_forwards:
+  description: The forwards of the scope as they are now, one for each port; in check mode, as they would be.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - bridge: vmnet8
+      protocol: tcp
+      address: null
+      listen: "8080"
+      to_address: 192.168.233.101
+      to_port: "80"
+      sources: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PROTOCOLS, PortForward, refuse_conflicts  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import SYSCTLS, plan_filter, replaces_listener, show_forwards  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+
+
+def parse(entries: list[Fields], present: bool) -> list[PortForward]:
+    forwards = [(entry.at, PortForward.parse(entry)) for entry in entries]
+    refuse_conflicts(forwards)
+    return [forward for _at, forward in forwards]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=common_options(
+            port_forwards={
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "bridge": {"type": "str", "required": True},
+                    "protocol": {"type": "str", "choices": list(PROTOCOLS)},
+                    "address": {"type": "str"},
+                    "listen": {"type": "str", "required": True},
+                    "to_address": {"type": "str", "required": True},
+                    "to_port": {"type": "str"},
+                    "sources": {"type": "list", "elements": "str"},
+                },
+            },
+            purge_bridges={"type": "list", "elements": "str", "default": []},
+        ),
+        supports_check_mode=True,
+    )
+    plan = plan_filter("port_forwards", replaces_listener)
+    subject = Subject(
+        "port_forwards",
+        key="listen",
+        reads=("element",),
+        parse=parse,
+        plan=plan,
+        show=show_forwards,
+        sysctls=SYSCTLS,
+        needs_pyroute2=True,
+    )
+    run(module, subject)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tap devices."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: taps
+short_description: Manage persistent tap devices and their place on a bridge
+description:
+  - Creates, changes and removes persistent tap devices, the host's end of a virtual machine's network card.
+  - A tap keeps its bridge, its owner and its guest through every change that the kernel allows.
+version_added: 0.1.0
+author: The tapestry.vmnet authors (@tapestry)
+extends_documentation_fragment:
+  - tapestry.vmnet.resources
+  - tapestry.vmnet.resources.pyroute2
+options:
+  taps:
+    description: The taps.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the interface, at most 15 characters.
+        type: str
+        required: true
+      bridge:
+        description: The bridge that it is a port of. Left where it is if not given.
+        type: str
+      owner:
+        description: User that may open it, by name or number. Without owner and group only root may.
+        type: str
+      group:
+        description: Group whose members may open it, by name or number.
+        type: str
+      multi_queue:
+        description:
+          - Whether it can be opened several times, once for each queue. The default is V(false).
+          - The kernel fixes this when the tap is made; a tap that is not in use is made anew to change it.
+        type: bool
+      mac:
+        description: MAC address of the host's end, which is not the guest's. The kernel picks one if not given.
+        type: str
+      mtu:
+        description: Largest packet, in bytes. The default is that of the bridge.
+        type: int
+      isolated:
+        description: Whether it can talk to ports that are not isolated only. The default is V(false).
+        type: bool
+      learning:
+        description: Whether the bridge learns MAC addresses from it. The default is V(true).
+        type: bool
+      unicast_flood:
+        description: Whether it gets frames for unknown MAC addresses. The default is V(true).
+        type: bool
+      hairpin:
+        description: Whether frames may leave by it that came in by it. The default is V(false).
+        type: bool
+  purge_bridges:
+    description: For these bridges the list is complete. Taps of this O(scope) on them that are not listed are removed.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: tapestry.vmnet.bridges
+"""
+
+EXAMPLES = r"""
+- name: Network cards for two guests
+  tapestry.vmnet.taps:
+    taps:
+      - {name: vnet0, bridge: vmnet8, owner: libvirt-qemu}
+      - {name: vnet1, bridge: vmnet8, owner: libvirt-qemu}
+"""
+
+RETURN = r"""
+taps:
+  description: The listed taps and all others of the scope, as they are now; in check mode, as they would be.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: vnet0
+      bridge: vmnet8
+      owner: 64055
+      mtu: 1500
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.accounts import resolve  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Tap  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_taps, require_bridges, show_links  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+
+
+def parse(entries: list[Fields], present: bool) -> list[Tap]:
+    taps = [(entry.at, resolve(Tap.parse(entry), entry.at)) for entry in entries]
+    refuse_duplicates((at, tap.name, "the name") for at, tap in taps)
+    refuse_duplicates((at, tap.mac, "the MAC address") for at, tap in taps if tap.mac)
+    return [tap for _at, tap in taps]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=common_options(
+            taps={
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "bridge": {"type": "str"},
+                    "owner": {"type": "str"},
+                    "group": {"type": "str"},
+                    "multi_queue": {"type": "bool"},
+                    "mac": {"type": "str"},
+                    "mtu": {"type": "int"},
+                    "isolated": {"type": "bool"},
+                    "learning": {"type": "bool"},
+                    "unicast_flood": {"type": "bool"},
+                    "hairpin": {"type": "bool"},
+                },
+            },
+            purge_bridges={"type": "list", "elements": "str", "default": []},
+        ),
+        supports_check_mode=True,
+    )
+    subject = Subject(
+        "taps", key="name", reads=("link",), parse=parse, plan=plan_taps, show=show_links(Tap), require=require_bridges, needs_pyroute2=True
+    )
+    run(module, subject)
+
+
+if __name__ == "__main__":
+    main()
