@@ -92,6 +92,7 @@ class Bed:
         except LabError:  # interrupted before the first line was written: nothing was made
             shutil.rmtree(self.state.directory)
             return
+        ssh.forget_connections(self.state, now=True)
         processes.kill_all(self.name)
         for process in record.processes.values():
             processes.stop(process, timeout=0.5)
@@ -123,6 +124,9 @@ class Bed:
         namespaces.create(self.state, self.lan.namespace, {"net.ipv6.conf.default.disable_ipv6": "1"})
         switch = "link add lan0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
         namespaces.ip(self.lan.namespace, [switch, "link set lan0 up"])
+        # A switch does not filter: br_netfilter, where it is loaded, is on in every new namespace.
+        off = [f"net.bridge.bridge-nf-call-{tables}=0" for tables in ("iptables", "ip6tables", "arptables")]
+        self.lan.run(["sysctl", "-q", "-e", "-w", *off])
 
     def _make_router_and_internet(self) -> None:
         router, internet = self.router.namespace, self.internet.namespace

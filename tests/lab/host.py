@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import namespaces, processes, rootfs, snapshot
+from . import namespaces, processes, rootfs, snapshot, ssh
 from .command import LabError, Result, argv_of, run, shown
 from .guest import Guest, Nic
 from .node import Node
@@ -108,6 +108,7 @@ class Host(Node):
         """Power off cleanly: guests lose power, systemd stops its units, the namespace and the NICs are gone."""
         for guest in self.guests.values():
             guest.stop()
+        ssh.forget_connections(self.state)
         process = self.state.read().processes.get(f"host {self.name}")
         if process:
             processes.stop(process, timeout=60)  # SIGTERM makes nspawn tell the machine to power off
@@ -153,7 +154,7 @@ class Host(Node):
         leader = self._leader()
         if leader is None:
             raise LabError(f"{self.name}: is not running{log_tail(self.console_log)}")
-        enter = ["nsenter", f"--target={leader}", "--all", "--wd=/", "--", "env", "-i", *_ENVIRONMENT]
+        enter = ["nsenter", f"--target={leader}", "--all", "--", "env", "-i", "--chdir=/", *_ENVIRONMENT]
         result = run([*enter, *argv_of(command)], check=False, timeout=timeout, input=input)
         return result.checked(f"{self.name}: {shown(command)}") if check else result
 

@@ -120,7 +120,7 @@ def kill_all(bed: str, cgroup: str = "") -> None:
     for path in [*below, group]:
         wait_for(f"control group {path} removed", lambda path=path: _rmdir(path), timeout=5)
     if not cgroup:
-        _rmdir(group.parent)
+        _rmdir(group.parent)  # unless another bed is there
 
 
 def _rmdir(path: Path) -> bool:

@@ -136,7 +136,7 @@ def unit_files():
 
 def units():
     kinds = "--type=service,socket,timer,path,mount,target"
-    for line in output("systemctl", "list-units", "--all", "--no-legend", "--no-pager", "--plain", kinds):
+    for line in output("systemctl", "list-units", "--state=active,failed,activating,deactivating", "--no-legend", "--no-pager", "--plain", kinds):
         fields = line.split()
         if not UNIT_NOISE.match(fields[0]) and fields[1] == "loaded":
             yield " ".join(fields[:4])

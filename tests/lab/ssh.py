@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from .command import run
 
 if TYPE_CHECKING:
     from .bed import Bed
+    from .state import State
 
 
 def key_pair() -> Path:
@@ -56,12 +56,27 @@ def inventory(bed: Bed) -> dict[str, object]:
         "ansible_ssh_private_key_file": str(key_pair()),
         "ansible_ssh_common_args": " ".join(arguments),
         "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=30s",
-        # Short, since a socket's path has at most 107 characters; of this bed, since beds share addresses.
-        "ansible_control_path_dir": f"/tmp/vmnet-{hashlib.sha256(str(bed.state.directory).encode()).hexdigest()[:8]}",
+        # Of this bed, since beds share addresses; a socket's path has at most 107 characters.
+        "ansible_control_path_dir": str(_control_directory(bed.state)),
         "ansible_ssh_pipelining": True,
     }
     hosts = {name: {"ansible_host": host.address, "lab_release": host.release} for name, host in bed.hosts.items()}
     return {"hosts": {"hosts": hosts, "vars": variables}}
+
+
+def _control_directory(state: State) -> Path:
+    return state.directory / "cp"
+
+
+def forget_connections(state: State, *, now: bool = False) -> None:
+    """Have Ansible's shared connections taken no more, so that the next task makes a new one.
+
+    Otherwise a task after a reboot would wait for the machine that is gone. With `now`, those in use end, too.
+    """
+    for socket in _control_directory(state).glob("*"):
+        argv = ["ssh", "-O", "exit" if now else "stop", "-o", f"ControlPath={socket}", "any"]
+        run(argv, check=False, timeout=10)
+        socket.unlink(missing_ok=True)
 
 
 def connect(bed: Bed, host: str, command: list[str]) -> None:
