@@ -22,6 +22,13 @@ options:
       - What was not made by this collection is never purged.
     type: bool
     default: false
+  purge_bridges:
+    description:
+      - For these bridges the list is complete. What carries our mark in this O(scope), belongs to one of them and is not listed
+        is removed.
+    type: list
+    elements: str
+    default: []
   scope:
     description:
       - Whose the entries are, a short word. Runs with different scopes leave each other's entries alone.

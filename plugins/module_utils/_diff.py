@@ -12,10 +12,13 @@ from ._plan.core import Plan
 
 
 def render(plan: Plan) -> list[dict[str, Any]]:
-    """Sections of ``before`` and ``after`` with only what differs; empty if and only if the plan is."""
+    """Sections of ``before`` and ``after`` with only what differs; empty if and only if the plan is, but for what it implies."""
     sections: dict[str, tuple[list[str], list[str]]] = {}
     for old, new in plan.pairs():
-        title = (new or old).title  # type: ignore[union-attr]
+        resource: Any = new or old
+        if resource.key in plan.implied:
+            continue
+        title = resource.title
         before, after = sections.setdefault(title, ([], []))
         before.extend(old.lines() if old else [])
         after.extend(new.lines() if new else [])

@@ -10,8 +10,9 @@ host       -> current -+
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, NoReturn, Sequence
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
@@ -54,22 +55,24 @@ def common_options(**options: Any) -> dict[str, Any]:
         **options,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "purge": {"type": "bool", "default": False},
+        "purge_bridges": {"type": "list", "elements": "str", "default": []},
         "scope": {"type": "str", "default": "default"},
         "persistent": {"type": "bool", "default": True},
         "service_manager": {"type": "str", "choices": ["auto", "systemd", "none"], "default": "auto"},
     }
 
 
-def run(module: AnsibleModule, subject: Subject) -> NoReturn:
+def run(module: AnsibleModule, subject: Subject) -> None:
     """Does everything behind a module's argument specification; exits or fails the module."""
     try:
         host.require_root()
         if subject.needs_pyroute2 and not links.HAS_PYROUTE2:
             _respawn_where_pyroute2_is(module)
         with lock.host_lock():
-            module.exit_json(**_converge(module, subject, _request(module, subject)))
+            result = _converge(module, subject, _request(module, subject))
     except (InputError, HostError) as error:
         module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
@@ -95,11 +98,13 @@ def _request(module: AnsibleModule, subject: Subject) -> Request:
         raise InputError("scope", f"{given['scope']} is taken; choose another word")
     manager = given["service_manager"]
     return Request(
-        entries=tuple(subject.parse(entries(given[subject.option], subject.option, subject.key), given["state"] == "present")),
+        entries=tuple(
+            subject.parse(entries(given[subject.option], subject.option, subject.key), given["state"] == "present")
+        ),
         scope=Fields(given, "options").required("scope", net.scope_name),
         state=given["state"],
         purge=given["purge"],
-        purge_bridges=tuple(given.get("purge_bridges") or ()),
+        purge_bridges=tuple(given["purge_bridges"]),
         persistent=given["persistent"],
         systemd=systemd.is_running() if manager == "auto" else manager == "systemd",
         machine_id=host.machine_id(),
@@ -113,4 +118,6 @@ def _respawn_where_pyroute2_is(module: AnsibleModule) -> None:
         interpreter = probe_interpreters_for_module(_SYSTEM_PYTHONS, "pyroute2")
         if interpreter:
             respawn_module(interpreter)
-    module.fail_json(msg=missing_required_lib("pyroute2", reason="to read and write links; its package is python3-pyroute2"))
+    module.fail_json(
+        msg=missing_required_lib("pyroute2", reason="to read and write links; its package is python3-pyroute2")
+    )

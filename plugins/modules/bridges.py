@@ -91,15 +91,15 @@ bridges:
       ports: []
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_bridges, show_links  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_bridges, show_links
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
 
 
-def parse(entries: list[Fields], present: bool) -> list[Bridge]:
+def parse(entries: list[Fields], _present: bool) -> list[Bridge]:
     bridges = [(entry.at, Bridge.parse(entry)) for entry in entries]
     refuse_duplicates((at, bridge.name, "the name") for at, bridge in bridges)
     refuse_duplicates((at, bridge.mac, "the MAC address") for at, bridge in bridges if bridge.mac)
@@ -129,7 +129,18 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    run(module, Subject("bridges", key="name", reads=("link",), parse=parse, plan=plan_bridges, show=show_links(Bridge), needs_pyroute2=True))
+    run(
+        module,
+        Subject(
+            "bridges",
+            key="name",
+            reads=("link",),
+            parse=parse,
+            plan=plan_bridges,
+            show=show_links(Bridge),
+            needs_pyroute2=True,
+        ),
+    )
 
 
 if __name__ == "__main__":

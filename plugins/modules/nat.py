@@ -62,12 +62,17 @@ nat:
       uplinks: []
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat, from_elements  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import SYSCTLS, plan_filter, replaces_bridge, show_networks  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat, from_elements
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
+    SYSCTLS,
+    plan_filter,
+    replaces_bridge,
+    show_networks,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
 
 
 def parse(entries: list[Fields], present: bool) -> list[SourceNat]:
@@ -93,7 +98,18 @@ def main() -> None:
         supports_check_mode=True,
     )
     plan = plan_filter("nat", replaces_bridge)
-    run(module, Subject("nat", key="bridge", reads=("element",), parse=parse, plan=plan, show=show_networks("nat", from_elements), sysctls=SYSCTLS))
+    run(
+        module,
+        Subject(
+            "nat",
+            key="bridge",
+            reads=("element",),
+            parse=parse,
+            plan=plan,
+            show=show_networks("nat", from_elements),
+            sysctls=SYSCTLS,
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -105,12 +105,17 @@ policies:
       isolate_guests: false
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import MODES, Policy, from_elements  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import SYSCTLS, plan_filter, replaces_bridge, show_networks  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import MODES, Policy, from_elements
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
+    SYSCTLS,
+    plan_filter,
+    replaces_bridge,
+    show_networks,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
 
 
 def parse(entries: list[Fields], present: bool) -> list[Policy]:
@@ -142,7 +147,10 @@ def main() -> None:
     )
     plan = plan_filter("policies", replaces_bridge)
     show = show_networks("policies", from_elements)
-    run(module, Subject("policies", key="bridge", reads=("element",), parse=parse, plan=plan, show=show, sysctls=SYSCTLS))
+    run(
+        module,
+        Subject("policies", key="bridge", reads=("element",), parse=parse, plan=plan, show=show, sysctls=SYSCTLS),
+    )
 
 
 if __name__ == "__main__":

@@ -52,11 +52,6 @@ options:
         description: Subnets of the clients that get through. Any if not given.
         type: list
         elements: str
-  purge_bridges:
-    description: For these bridges the list is complete. Forwards of this O(scope) to them that are not listed are removed.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: tapestry.vmnet.nat
   - module: tapestry.vmnet.policies
@@ -91,15 +86,24 @@ port_forwards:
       sources: []
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PROTOCOLS, PortForward, refuse_conflicts  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import SYSCTLS, plan_filter, replaces_listener, show_forwards  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import (
+    PROTOCOLS,
+    PortForward,
+    refuse_conflicts,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
+    SYSCTLS,
+    plan_filter,
+    replaces_listener,
+    show_forwards,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
 
 
-def parse(entries: list[Fields], present: bool) -> list[PortForward]:
+def parse(entries: list[Fields], _present: bool) -> list[PortForward]:
     forwards = [(entry.at, PortForward.parse(entry)) for entry in entries]
     refuse_conflicts(forwards)
     return [forward for _at, forward in forwards]
@@ -122,7 +126,6 @@ def main() -> None:
                     "sources": {"type": "list", "elements": "str"},
                 },
             },
-            purge_bridges={"type": "list", "elements": "str", "default": []},
         ),
         supports_check_mode=True,
     )

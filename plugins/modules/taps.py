@@ -60,11 +60,6 @@ options:
       hairpin:
         description: Whether frames may leave by it that came in by it. The default is V(false).
         type: bool
-  purge_bridges:
-    description: For these bridges the list is complete. Taps of this O(scope) on them that are not listed are removed.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: tapestry.vmnet.bridges
 """
@@ -90,16 +85,16 @@ taps:
       mtu: 1500
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.accounts import resolve  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Tap  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_taps, require_bridges, show_links  # noqa: E402
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run  # noqa: E402
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.accounts import resolve
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Tap
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_taps, require_bridges, show_links
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
 
 
-def parse(entries: list[Fields], present: bool) -> list[Tap]:
+def parse(entries: list[Fields], _present: bool) -> list[Tap]:
     taps = [(entry.at, resolve(Tap.parse(entry), entry.at)) for entry in entries]
     refuse_duplicates((at, tap.name, "the name") for at, tap in taps)
     refuse_duplicates((at, tap.mac, "the MAC address") for at, tap in taps if tap.mac)
@@ -127,12 +122,18 @@ def main() -> None:
                     "hairpin": {"type": "bool"},
                 },
             },
-            purge_bridges={"type": "list", "elements": "str", "default": []},
         ),
         supports_check_mode=True,
     )
     subject = Subject(
-        "taps", key="name", reads=("link",), parse=parse, plan=plan_taps, show=show_links(Tap), require=require_bridges, needs_pyroute2=True
+        "taps",
+        key="name",
+        reads=("link",),
+        parse=parse,
+        plan=plan_taps,
+        show=show_links(Tap),
+        require=require_bridges,
+        needs_pyroute2=True,
     )
     run(module, subject)
 

@@ -15,7 +15,9 @@ from .._model.links import Tap
 
 def resolve(tap: Tap, at: str) -> Tap:
     """The tap with owner and group as numbers. Raises InputError for a name that this host does not know."""
-    return replace(tap, owner=_number(tap.owner, f"{at}.owner", "user"), group=_number(tap.group, f"{at}.group", "group"))
+    return replace(
+        tap, owner=_number(tap.owner, f"{at}.owner", "user"), group=_number(tap.group, f"{at}.group", "group")
+    )
 
 
 def _number(value: object, at: str, what: str) -> object:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from .._model.errors import HostError
 
@@ -31,8 +32,7 @@ def run(arguments: Sequence[str], stdin: Optional[str] = None, check: bool = Tru
             list(arguments),
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             encoding="utf-8",
             errors="replace",
             env={**os.environ, "LC_ALL": "C"},
@@ -42,5 +42,7 @@ def run(arguments: Sequence[str], stdin: Optional[str] = None, check: bool = Tru
     except subprocess.TimeoutExpired:
         raise HostError(f"{arguments[0]} did not finish within {TIMEOUT} seconds") from None
     if check and result.returncode != 0:
-        raise HostError(f"{' '.join(arguments)} failed with status {result.returncode}: {(result.stderr or result.stdout).strip()}")
+        raise HostError(
+            f"{' '.join(arguments)} failed with status {result.returncode}: {(result.stderr or result.stdout).strip()}"
+        )
     return result

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Iterator, Optional
+from typing import Any, Optional
 
 try:
     from pyroute2 import IPRoute
@@ -53,7 +54,11 @@ def forget(plan: Plan) -> None:
             if listener.family == family:
                 wanted.setdefault((listener.protocol, listener.port), []).append(listener)
         with NFCTSocket(nfgen_family=_FAMILIES[family]) as flows:
-            stale = [flow for flow in _flows(flows, list(wanted)) if any(_concerns(flow, w, local) for w in wanted.get(flow[:2], []))]
+            stale = [
+                flow
+                for flow in _flows(flows, list(wanted))
+                if any(_concerns(flow, w, local) for w in wanted.get(flow[:2], []))
+            ]
             for flow in stale:
                 _drop(flows, family, flow)
 

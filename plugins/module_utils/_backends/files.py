@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from typing import Iterable
+from collections.abc import Iterable
+from fnmatch import fnmatch
 
 from .._model import layout
 from .._model.errors import HostError
@@ -31,13 +32,19 @@ def read(paths: Iterable[str]) -> list[File]:
     return result
 
 
-def apply(plan: Plan) -> None:
-    for file in plan.removed:
-        os.unlink(file.name)
-        _remove_empty(os.path.dirname(file.name))
+def write_all(plan: Plan, only: str = "*") -> None:
+    """Create and change the files of a plan whose paths match the pattern."""
     for file in [*plan.created, *(new for _old, new in plan.changed)]:
-        if isinstance(file, File):
+        if isinstance(file, File) and fnmatch(file.name, only):
             write(file)
+
+
+def remove_all(plan: Plan) -> None:
+    """Remove files, and the directories of ours that they leave empty."""
+    for file in plan.removed:
+        if isinstance(file, File):
+            os.unlink(file.name)
+            _remove_empty(os.path.dirname(file.name))
 
 
 def write(file: File) -> None:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-from typing import Iterable
+from collections.abc import Iterable
 
 from .._model import layout
 from .._model.errors import HostError
 from .._model.links import Bridge, Tap
-from .._model.resource import File, State, Sysctl, Unit, by_key
+from .._model.resource import State, Sysctl, by_key
 from .._model.ruleset import Element, Program
 from .._plan.core import Plan
 from . import conntrack, files, links, nft, sysctl, systemd
@@ -40,7 +40,9 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     state = by_key(found)
     if systemd.is_running():
         networks = {os.path.basename(os.path.dirname(f.name)) for f in found if f.name.startswith(f"{layout.DHCP}/")}
-        state.update(by_key(systemd.read([layout.SERVICE, *(layout.dhcp_unit(network) for network in sorted(networks))])))
+        state.update(
+            by_key(systemd.read([layout.SERVICE, *(layout.dhcp_unit(network) for network in sorted(networks))]))
+        )
     if "link" in kinds:
         state.update(by_key(links.read()))
     if "element" in kinds:
@@ -53,12 +55,16 @@ def apply(plan: Plan) -> None:
     """Services stop before what they use goes, the filter stands before anything may forward, and services start last."""
     if systemd.is_running():
         systemd.stop(plan)
+    # What we are about to make is written down first: a link that lost its mark to a killed run is still known to be ours.
+    # The packet filter is the other way round: what nft refuses must not be there at the next boot.
+    files.write_all(plan, only=layout.LINK_RECORDS)
     if plan.only(Bridge.kind, Tap.kind):
         links.apply(plan.only(Bridge.kind, Tap.kind))
     if plan.only(Element.kind, Program.kind):
         nft.apply(plan.only(Element.kind, Program.kind))
         conntrack.forget(plan.only(Element.kind))
     sysctl.apply(plan.only(Sysctl.kind))
-    files.apply(plan.only(File.kind))
+    files.write_all(plan)
+    files.remove_all(plan)
     if systemd.is_running():
         systemd.start(plan)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional
+from typing import Any, Optional
 
 try:
     from pyroute2 import IPRoute
@@ -62,12 +63,17 @@ def apply(plan: Plan) -> None:
 
 def _resource(link: Any, names: dict[int, str], addresses: list[str], ports: list[str]) -> Resource:
     name = link.get_attr("IFLA_IFNAME")
-    info = link.get_attr("IFLA_LINKINFO")
+    info: Any = link.get_attr("IFLA_LINKINFO")
     kind = info.get_attr("IFLA_INFO_KIND") if info else None
-    data = info.get_attr("IFLA_INFO_DATA") if info else None
+    data: Any = info.get_attr("IFLA_INFO_DATA") if info else None
     scope, adopted = owner(link.get_attr("IFLA_IFALIAS") or "")
     master = names.get(link.get_attr("IFLA_MASTER") or 0)
-    common: dict[str, Any] = {"scope": scope, "adopted": adopted, "mtu": link.get_attr("IFLA_MTU"), "up": bool(link["flags"] & _IFF_UP)}
+    common: dict[str, Any] = {
+        "scope": scope,
+        "adopted": adopted,
+        "mtu": link.get_attr("IFLA_MTU"),
+        "up": bool(link["flags"] & _IFF_UP),
+    }
     if kind == "bridge":
         return Bridge(
             name=name,
@@ -122,7 +128,10 @@ def _put_bridge(netlink: Any, old: Optional[Bridge], new: Bridge) -> None:
         "br_ageing_time": (new.ageing_time or 0) * _HUNDREDTHS,
         "br_mcast_snooping": int(bool(new.multicast_snooping)),
     }
-    if any(getattr(old, name) != getattr(new, name) for name in ("stp", "forward_delay", "ageing_time", "multicast_snooping")):
+    if any(
+        getattr(old, name) != getattr(new, name)
+        for name in ("stp", "forward_delay", "ageing_time", "multicast_snooping")
+    ):
         _send(netlink, "set", index=index, kind="bridge", **attributes)
     for address in new.addresses or ():
         if address not in (old.addresses or ()):
@@ -146,8 +155,8 @@ def _as_made(name: str) -> Bridge:
 
 
 def _put_tap(netlink: Any, old: Optional[Tap], new: Tap) -> None:
-    if old is not None and old.multi_queue != new.multi_queue:
-        _delete(netlink, new.name)  # the one attribute that the kernel fixes when the device is made
+    if old is not None and not tuntap.can_become(old, new):
+        _delete(netlink, new.name)
         old = None
     if old is None:
         tuntap.create(new)
@@ -164,15 +173,13 @@ def _put_tap(netlink: Any, old: Optional[Tap], new: Tap) -> None:
         _send(netlink, "set", index=index, master=_index(netlink, new.bridge))
     flags = ("isolated", "learning", "unicast_flood", "hairpin")
     if new.bridge and (old is None or any(getattr(old, name) != getattr(new, name) for name in flags)):
-        _send(
-            netlink,
+        netlink.brport(
             "set",
             index=index,
-            kind="bridge_slave",
-            brport_isolated=int(bool(new.isolated)),
-            brport_learning=int(bool(new.learning)),
-            brport_unicast_flood=int(bool(new.unicast_flood)),
-            brport_mode=int(bool(new.hairpin)),
+            isolated=int(bool(new.isolated)),
+            learning=int(bool(new.learning)),
+            unicast_flood=int(bool(new.unicast_flood)),
+            mode=int(bool(new.hairpin)),
         )
     if new.up and (old is None or not old.up):
         _send(netlink, "set", index=index, state="up")
@@ -233,6 +240,8 @@ def _flag(port: Any, name: str, default: bool) -> bool:
 @contextmanager
 def _netlink() -> Iterator[Any]:
     if not HAS_PYROUTE2:
-        raise HostError("the Python library pyroute2 is not installed on this host; it comes with the package python3-pyroute2")
+        raise HostError(
+            "the Python library pyroute2 is not installed on this host; it comes with the package python3-pyroute2"
+        )
     with IPRoute() as netlink:
         yield netlink

@@ -8,8 +8,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 from .._model import layout
 from .._model.errors import HostError
@@ -29,6 +29,8 @@ def host_lock() -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise HostError(f"another run has held {layout.LOCK} for {PATIENCE:.0f} seconds; try again when it is done") from None
+                    raise HostError(
+                        f"another run has held {layout.LOCK} for {PATIENCE:.0f} seconds; try again when it is done"
+                    ) from None
                 time.sleep(0.05)
         yield

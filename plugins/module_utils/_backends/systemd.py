@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Iterable
+from collections.abc import Iterable
 
 from .._model import layout
 from .._model.errors import HostError
@@ -67,7 +67,9 @@ def start(plan: Plan) -> None:
 def _why(names: list[str]) -> str:
     """The last words of the units that failed."""
     failed = [unit for unit in names if run([_systemctl(), "is-active", "--quiet", unit], check=False).returncode != 0]
-    return "\n".join(run([_systemctl(), "status", "--no-pager", "--lines=5", "--", *failed[:3]], check=False).stdout.splitlines())
+    return "\n".join(
+        run([_systemctl(), "status", "--no-pager", "--lines=5", "--", *failed[:3]], check=False).stdout.splitlines()
+    )
 
 
 def _is_unit_file(resource: object) -> bool:

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import os
 import struct
-from typing import Optional
 
 from .._model.errors import HostError
 from .._model.links import Tap
@@ -17,12 +16,17 @@ from .._model.links import Tap
 _DEVICE = "/dev/net/tun"
 _TUNSETIFF, _TUNSETPERSIST, _TUNSETOWNER, _TUNSETGROUP = 0x400454CA, 0x400454CB, 0x400454CC, 0x400454CE
 _IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x0100, 0x8000
-_NOBODY = -1  # an owner or group of -1 means that none is set
 
 
 def create(tap: Tap) -> None:
     """Make a new one. Raises HostError if the name is taken."""
     _attach(tap, _IFF_TUN_EXCL)
+
+
+def can_become(old: Tap, new: Tap) -> bool:
+    """The kernel fixes the number of queues when the device is made, and can replace an owner or a group but not take it away."""
+    taken_away = any(getattr(old, name) is not None and getattr(new, name) is None for name in ("owner", "group"))
+    return old.multi_queue == new.multi_queue and not taken_away
 
 
 def update(tap: Tap) -> None:
@@ -39,14 +43,12 @@ def _attach(tap: Tap, flags: int) -> None:
     try:
         fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", tap.name.encode(), flags))
         fcntl.ioctl(handle, _TUNSETPERSIST, 1)
-        fcntl.ioctl(handle, _TUNSETOWNER, _id(tap.owner))
-        fcntl.ioctl(handle, _TUNSETGROUP, _id(tap.group))
+        if tap.owner is not None:
+            fcntl.ioctl(handle, _TUNSETOWNER, tap.owner)
+        if tap.group is not None:
+            fcntl.ioctl(handle, _TUNSETGROUP, tap.group)
     except OSError as error:
         why = "it is in use" if error.errno == errno.EBUSY else error.strerror
         raise HostError(f"the tap {tap.name} cannot be set up: {why}") from None
     finally:
         os.close(handle)
-
-
-def _id(number: Optional[int]) -> int:
-    return _NOBODY if number is None else number

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Mapping, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, TypeVar
 
 from .errors import InputError
 
@@ -51,7 +52,12 @@ class Fields:
             values = [values]
         return tuple(self._parsed(f"{self.place(name)}[{i}]", parse, value) for i, value in enumerate(values))
 
-    def entries(self, name: str, key: str) -> list["Fields"]:
+    def all(self) -> Mapping[str, Any]:
+        """Everything that was given, for somebody else to read."""
+        self._asked.update(self._values)
+        return {name: value for name, value in self._values.items() if value is not None}
+
+    def entries(self, name: str, key: str) -> list[Fields]:
         """A list of mappings; the place of each is named by its field ``key`` where it has one."""
         return entries(self.raw(name, []), self.place(name), key)
 

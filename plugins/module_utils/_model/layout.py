@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 PERSISTENT = "/etc/vmnet"
-VOLATILE = "/run/vmnet"  # entries that were asked for with persistent: false; gone after a reboot like what they describe
+VOLATILE = (
+    "/run/vmnet"  # entries that were asked for with persistent: false; gone after a reboot like what they describe
+)
 ROOTS = (PERSISTENT, VOLATILE)
 
 RESTORE = f"{PERSISTENT}/restore"
@@ -18,6 +20,8 @@ DHCP_SERVICE = "vmnet-dhcp@.service"
 DHCP = f"{PERSISTENT}/dhcp"
 DHCP_STATE = "/var/lib/vmnet"
 LOCK = "/run/lock/vmnet.lock"
+
+LINK_RECORDS = "*.batch"
 
 # Names that a scope cannot have: they stand beside the scopes' directories.
 RESERVED_SCOPES = ("dhcp",)

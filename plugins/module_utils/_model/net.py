@@ -34,7 +34,9 @@ def interface_name(value: Any) -> str:
     if len(name) > 15:
         raise ValueError(f"{name} has {len(name)} characters; an interface name has at most 15")
     if not _INTERFACE_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not an interface name; letters, digits, '_', '.' and '-' are accepted, no '.' or '-' first")
+        raise ValueError(
+            f"{name!r} is not an interface name; letters, digits, '_', '.' and '-' are accepted, no '.' or '-' first"
+        )
     return name
 
 
@@ -105,6 +107,11 @@ def ports(value: Any) -> range:
     return range(low, high + 1)
 
 
+def port_range(ports: range) -> str:
+    """The inverse of ``ports``."""
+    return str(ports[0]) if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
+
+
 def integer(value: Any, lowest: int, highest: int) -> int:
     try:
         number = int(_text(value))
@@ -133,7 +140,9 @@ def host_name(value: Any) -> str:
     """A single DNS label (RFC 1035 §2.3.1, with the underscores and leading digits that are in use)."""
     text = _text(value)
     if not _LABEL.fullmatch(text):
-        raise ValueError(f"{text!r} is not a host name: letters, digits, '-' and '_', at most 63 of them, not ending in '-'")
+        raise ValueError(
+            f"{text!r} is not a host name: letters, digits, '-' and '_', at most 63 of them, not ending in '-'"
+        )
     return text.lower()
 
 
@@ -196,6 +205,10 @@ def _usable(value: Interface) -> None:
         raise ValueError(f"{ip} is link-local; the kernel assigns it by itself")
     if value.network.num_addresses > 2:
         if ip == value.network.network_address:
-            raise ValueError(f"{value} is the subnet's own address; the first usable one is {value.network[1]}/{value.network.prefixlen}")
+            raise ValueError(
+                f"{value} is the subnet's own address; the first usable one is {value.network[1]}/{value.network.prefixlen}"
+            )
         if ip.version == 4 and ip == value.network.broadcast_address:
-            raise ValueError(f"{value} is the subnet's broadcast address; the last usable one is {value.network[-2]}/{value.network.prefixlen}")
+            raise ValueError(
+                f"{value} is the subnet's broadcast address; the last usable one is {value.network[-2]}/{value.network.prefixlen}"
+            )

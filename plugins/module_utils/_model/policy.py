@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Iterable, Mapping
 
 from . import net
 from .errors import InputError
@@ -47,7 +47,11 @@ class Policy:
     @classmethod
     def parse(cls, entry: Fields, complete: bool = True) -> Policy:
         """An entry that is not ``complete`` only names a network that is to go."""
-        mode = entry.required("mode", net.choice(*MODES)) if complete else entry.optional("mode", net.choice(*MODES), "isolated")
+        mode = (
+            entry.required("mode", net.choice(*MODES))
+            if complete
+            else entry.optional("mode", net.choice(*MODES), "isolated")
+        )
         parsed = cls(
             bridge=entry.required("bridge", net.interface_name),
             subnets=tuple(net.in_order(set(entry.each("subnets", net.subnet)))),
@@ -60,7 +64,10 @@ class Policy:
         )
         entry.nothing_else()
         if parsed.bridge in parsed.peers:
-            raise InputError(entry.place("peers"), f"{parsed.bridge} is the network itself; guests of one network reach each other anyway")
+            raise InputError(
+                entry.place("peers"),
+                f"{parsed.bridge} is the network itself; guests of one network reach each other anyway",
+            )
         if complete and "nat" in (parsed.mode, parsed.ipv6_mode) and not parsed.subnets:
             raise InputError(entry.place("subnets"), "is missing; behind NAT only guests of a known subnet may leave")
         return parsed
@@ -82,7 +89,9 @@ class Policy:
         if "all" not in self.host_services:
             keys.append(("vn_guarded", self.bridge))
             keys += [("vn_echo", self.bridge)] if "icmp" in self.host_services else []
-            keys += [("vn_services", self.bridge, *listener) for listener in sorted(set(_listeners(self.host_services)))]
+            keys += [
+                ("vn_services", self.bridge, *listener) for listener in sorted(set(_listeners(self.host_services)))
+            ]
         elements = [element(*key, scope=scope, bridge=self.bridge) for key in keys]  # type: ignore[arg-type]
         for family in (4, 6):
             elements += self._elements_of(family, scope)
@@ -141,14 +150,20 @@ def from_elements(bridge: str, elements: Iterable[Element]) -> dict[str, object]
     services = {(e.parts[1], int(e.parts[2])) for e in of.get("vn_services", [])}
     names = {name for name, listeners in SERVICES.items() if listeners and services.issuperset(listeners)}
     rest = services.difference(*(SERVICES[name] for name in names)) if names else services
-    subnets = [net.subnet(e.parts[1]) for e in of.get("vn_sources4", []) + of.get("vn_sources6", []) if e.parts[1] not in _EVERYWHERE.values()]
+    subnets = [
+        net.subnet(e.parts[1])
+        for e in of.get("vn_sources4", []) + of.get("vn_sources6", [])
+        if e.parts[1] not in _EVERYWHERE.values()
+    ]
     return {
         "bridge": bridge,
         "subnets": [str(subnet) for subnet in net.in_order(subnets)],
         "mode": _mode(of, 4),
         "ipv6_mode": _mode(of, 6),
         "uplinks": sorted(e.parts[1] for e in of.get("vn_uplinks", [])),
-        "host_services": sorted([*names, *(f"{p}/{n}" for p, n in rest), *(["icmp"] if "vn_echo" in of else [])]) if "vn_guarded" in of else ["all"],
+        "host_services": sorted([*names, *(f"{p}/{n}" for p, n in rest), *(["icmp"] if "vn_echo" in of else [])])
+        if "vn_guarded" in of
+        else ["all"],
         "peers": sorted(e.parts[1] for e in of.get("vn_peers", [])),
         "isolate_guests": "vn_apart" in of,
     }
@@ -164,5 +179,5 @@ def _listeners(services: Iterable[str]) -> Iterable[tuple[str, int]]:
         if service in SERVICES:
             yield from SERVICES[service]
         else:
-            protocol, _, port = service.partition("/")
+            protocol, port = service.split("/")
             yield protocol, int(port)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Optional
+from typing import Optional
 
 from . import net
 from .errors import InputError
@@ -50,28 +51,54 @@ class PortForward:
 
     def check(self, entry: Fields) -> None:
         family = self.to_address.version
-        if len(self.to_port) not in (1, len(self.listen)) or (len(self.to_port) == 1 and len(self.listen) > 1 and entry.given("to_port")):
+        if len(self.to_port) not in (1, len(self.listen)) or (
+            len(self.to_port) == 1 and len(self.listen) > 1 and entry.given("to_port")
+        ):
             raise InputError(
                 entry.place("to_port"),
-                f"{_ports(self.to_port)} does not fit {_ports(self.listen)}; ports lead to as many ports, in the same order",
+                f"{net.port_range(self.to_port)} does not fit {net.port_range(self.listen)}; ports lead to as many ports, in the same order",
             )
         if self.address is not None and self.address.version != family:
-            raise InputError(entry.place("address"), f"{self.address} is not of the same family as the target {self.to_address}")
+            raise InputError(
+                entry.place("address"), f"{self.address} is not of the same family as the target {self.to_address}"
+            )
         if self.address is not None and self.address.is_loopback:
-            raise InputError(entry.place("address"), f"{self.address} is a loopback address; name an address of the host on its network")
+            raise InputError(
+                entry.place("address"),
+                f"{self.address} is a loopback address; name an address of the host on its network",
+            )
         for index, source in enumerate(self.sources):
             if source.version != family:
-                raise InputError(f"{entry.place('sources')}[{index}]", f"{source} is not of the same family as the target {self.to_address}")
+                raise InputError(
+                    f"{entry.place('sources')}[{index}]",
+                    f"{source} is not of the same family as the target {self.to_address}",
+                )
         if entry.given("sources") and not self.sources:
-            raise InputError(entry.place("sources"), "is empty, so that nobody could connect; leave it out to let everybody")
+            raise InputError(
+                entry.place("sources"), "is empty, so that nobody could connect; leave it out to let everybody"
+            )
 
     def elements(self, scope: str) -> list[Element]:
         """One element for each port and source. A map cannot shift a range of ports, and a hash of single ports is the faster lookup."""
-        name = "vn_forwards" + ("_any" if self.address is None else "") + ("_from" if self.sources else "") + str(self.to_address.version)
+        name = (
+            "vn_forwards"
+            + ("_any" if self.address is None else "")
+            + ("_from" if self.sources else "")
+            + str(self.to_address.version)
+        )
         address = [] if self.address is None else [str(self.address)]
         sources: list[list[str]] = [[subnet_key(source)] for source in self.sources] or [[]]
         return [
-            element(name, *source, *address, self.protocol, port, value=f"{self.to_address} . {to_port}", scope=scope, bridge=self.bridge)
+            element(
+                name,
+                *source,
+                *address,
+                self.protocol,
+                port,
+                value=f"{self.to_address} . {to_port}",
+                scope=scope,
+                bridge=self.bridge,
+            )
             for port, to_port in zip(self.listen, self.to_port)
             for source in sources
         ]
@@ -84,17 +111,21 @@ class PortForward:
 
 def refuse_conflicts(forwards: Iterable[tuple[str, PortForward]]) -> None:
     """Takes (place, forward). Raises InputError for two that would answer the same packet."""
-    refuse_duplicates((at, e.name.partition(" ")[2], "the listener") for at, forward in forwards for e in forward.elements("-"))
+    refuse_duplicates(
+        (at, f"{' '.join(e.parts)} (IPv{e.set[-1]})", "the listener")
+        for at, forward in forwards
+        for e in forward.elements("-")
+    )
 
 
 def from_elements(elements: Iterable[Element]) -> list[dict[str, object]]:
     """One entry for each element."""
-    result = []
+    result: list[dict[str, object]] = []
     for e in sorted(elements, key=lambda e: e.name):
         parts = list(e.parts)
         sources = [parts.pop(0)] if "_from" in e.set else []
         address = parts.pop(0) if "_any" not in e.set else None
-        to_address, _, to_port = e.value.partition(" . ")
+        to_address, to_port = e.value.split(" . ")
         result.append(
             {
                 "bridge": e.bridge,
@@ -107,7 +138,3 @@ def from_elements(elements: Iterable[Element]) -> list[dict[str, object]]:
             }
         )
     return result
-
-
-def _ports(ports: range) -> str:
-    return str(ports[0]) if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"

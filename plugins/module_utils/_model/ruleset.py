@@ -8,8 +8,9 @@ Every set belongs to one module. The types tell how an element is written in nft
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Mapping, NamedTuple, Optional
+from typing import Any, ClassVar, NamedTuple, Optional
 
 from .resource import Resource
 
@@ -135,5 +136,5 @@ def parse_mark(comment: Optional[str]) -> tuple[str, str]:
     """(scope, bridge) of a comment, empty where it is not ours."""
     if not comment or not comment.startswith(MARK):
         return "", ""
-    scope, _, bridge = comment[len(MARK) :].partition("/")
+    scope, bridge = comment[len(MARK) :].partition("/")[::2]
     return scope, bridge

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Optional
 
 from .._model import layout
-from .._model.resource import File, Key, Resource, Unit
+from .._model.resource import File, Key, Resource, State, Unit
+from .._model.ruleset import PROGRAM
 from .._render import boot
-from .core import Request
+from .core import Plan, Request
 
 
 def put_file(state: dict[Key, Resource], path: str, text: str, mode: int = 0o644) -> None:
@@ -26,22 +27,29 @@ def text_of(state: dict[Key, Resource], path: str) -> str:
     return file.text if isinstance(file, File) else ""
 
 
-def complete(request: Request, state: dict[Key, Resource]) -> None:
-    """Put the boot files into ``state`` if it has any record, and take them out of it if it has none."""
-    needed = any(_is_record(key.name) for key in state if key.kind == File.kind)
-    put_file(state, layout.RESTORE, boot.SCRIPT if needed else "", 0o755)
-    if not request.systemd:
-        return
-    put_file(state, layout.unit_file(layout.SERVICE), boot.UNIT if needed else "")
+def complete(request: Request, before: State, after: dict[Key, Resource]) -> Plan:
+    """The plan with the boot files in ``after`` if it has any record, and without them if it has none."""
+    needed = _has_records(after)
+    put_file(after, layout.RESTORE, boot.SCRIPT if needed else "", 0o755)
     unit = Unit(layout.SERVICE, enabled=True, active=True)
-    if needed:
-        state[unit.key] = unit
-    else:
-        state.pop(unit.key, None)
+    if request.systemd:
+        put_file(after, layout.unit_file(layout.SERVICE), boot.UNIT if needed else "")
+        if needed:
+            after[unit.key] = unit
+        else:
+            after.pop(unit.key, None)
+    implied = set()
+    if _has_records(before) != needed:
+        implied = {Key(File.kind, layout.RESTORE), Key(File.kind, layout.unit_file(layout.SERVICE)), unit.key}
+    if _has_records(before, ".nft") != _has_records(after, ".nft"):
+        implied |= {Key(File.kind, layout.PROGRAM), PROGRAM.key}
+    return Plan(before, after, frozenset(implied))
+
+
+def _has_records(state: State, suffix: str = "") -> bool:
+    """Whether there is a file in a scope's directory, under one of the roots."""
+    return any(key.kind == File.kind and key.name.endswith(suffix) and _is_record(key.name) for key in state)
 
 
 def _is_record(path: str) -> bool:
-    """A file in a scope's directory, under one of the roots."""
-    return any(path.startswith(f"{root}/") and path.count("/") > root.count("/") + 1 for root in layout.ROOTS) and not path.startswith(
-        f"{layout.DHCP}/"
-    )
+    return any(path.startswith(f"{root}/") and path.count("/") > root.count("/") + 1 for root in layout.ROOTS)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any
 
 from .._model.resource import Key, Resource, State
 
@@ -40,6 +41,8 @@ class Plan:
 
     before: State
     after: State
+    # What comes with the first entry and goes with the last. An earlier task may bring it, so a prediction leaves it out.
+    implied: frozenset[Key] = frozenset()
 
     @property
     def created(self) -> list[Resource]:

@@ -52,7 +52,9 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         after.update(others)
         for root in layout.ROOTS:
             path = f"{root}/{request.scope}/{module}.nft"
-            kept = {e.key: e for e in mine.get(path, []) if not _goes(request, e, replaces) and e.key not in wanted}
+            kept: dict[Key, Resource] = {
+                e.key: e for e in mine.get(path, []) if not _goes(request, e, replaces) and e.key not in wanted
+            }
             if root == layout.root(request.persistent):
                 kept.update(wanted)
             after.update(kept)
@@ -62,13 +64,15 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
             after[PROGRAM.key] = PROGRAM
         boot.put_file(after, layout.PROGRAM, ruleset.program() if elements else "")
         _forward(host, after, forwarding_families(elements))
-        boot.complete(request, after)
-        return Plan({key: r for key, r in host.items() if isinstance(r, (Element, Program, File, Unit, Sysctl))}, after)
+        before = {key: r for key, r in host.items() if isinstance(r, (Element, Program, File, Unit, Sysctl))}
+        return boot.complete(request, before, after)
 
     return plan
 
 
-def show_networks(module: str, from_elements: Callable[[str, list[Element]], Any]) -> Callable[[Request, State], list[Any]]:
+def show_networks(
+    module: str, from_elements: Callable[[str, list[Element]], Any]
+) -> Callable[[Request, State], list[Any]]:
     """The entries of a scope as a module returns them, one for each bridge."""
 
     def show(request: Request, after: State) -> list[Any]:
@@ -109,7 +113,9 @@ def _refuse_taken(request: Request, wanted: dict[Key, Any], others: dict[Key, An
     for key, new in wanted.items():
         old = others.get(key)
         if old is not None:
-            raise HostError(f"{request.at(new.bridge)}: {' . '.join(new.parts)} is already that of {old.bridge} in the scope {old.scope}")
+            raise HostError(
+                f"{request.at(new.bridge)}: {' . '.join(new.parts)} is already that of {old.bridge} in the scope {old.scope}"
+            )
 
 
 def _forward(host: State, after: dict[Key, Resource], families: set[int]) -> None:

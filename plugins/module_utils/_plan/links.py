@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, Callable, Mapping, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, cast
 
 from .._model import layout
 from .._model.errors import HostError
@@ -27,7 +28,12 @@ def plan_bridges(request: Request, host: State) -> Plan:
         live = _live(request, host, entry, Bridge)
         adopted = _adopted(live, recorded.get(entry.name))
         base = live if adopted and live else new_bridge(entry.name, request.machine_id)
-        bridge = fill(replace(entry, scope=request.scope, adopted=adopted, addresses=entry.addresses or (), ports=entry.ports or ()), base)
+        bridge = fill(
+            replace(
+                entry, scope=request.scope, adopted=adopted, addresses=entry.addresses or (), ports=entry.ports or ()
+            ),
+            base,
+        )
         ipv6 = bridge.has_ipv6_address() or bool(adopted and live and live.ipv6)
         wanted[entry.name] = replace(bridge, ipv6=ipv6)
         _check_ports(request, host, bridge)
@@ -46,8 +52,7 @@ def plan_bridges(request: Request, host: State) -> Plan:
     for root in layout.ROOTS:
         path = f"{root}/{request.scope}/bridges"
         boot.put_file(after, f"{path}.sysctl", _parameters(batch.parse_bridges(boot.text_of(after, f"{path}.batch"))))
-    boot.complete(request, after)
-    return Plan(before, after)
+    return boot.complete(request, before, after)
 
 
 def plan_taps(request: Request, host: State) -> Plan:
@@ -80,15 +85,16 @@ def plan_taps(request: Request, host: State) -> Plan:
     after.update({tap.key: tap for tap in wanted.values()})
 
     _record(request, host, after, "taps.batch", batch.parse_taps, batch.render_taps, wanted)
-    boot.complete(request, after)
-    return Plan(before, after)
+    return boot.complete(request, before, after)
 
 
-def require_bridges(request: Request, plan: Plan, host: State) -> None:
+def require_bridges(request: Request, _plan: Plan, host: State) -> None:
     """Raises HostError for a tap whose bridge is not there. When only predicting, an earlier task may be going to make it."""
     for entry in request.entries if request.present else ():
         if entry.bridge and Key(Bridge.kind, entry.bridge) not in host:
-            raise HostError(f"{request.at(entry.name)}.bridge: there is no bridge {entry.bridge} on this host; make it first")
+            raise HostError(
+                f"{request.at(entry.name)}.bridge: there is no bridge {entry.bridge} on this host; make it first"
+            )
 
 
 def show_links(kind: type[L]) -> Callable[[Request, State], list[dict[str, Any]]]:
@@ -97,7 +103,11 @@ def show_links(kind: type[L]) -> Callable[[Request, State], list[dict[str, Any]]
     def show(request: Request, after: State) -> list[dict[str, Any]]:
         links = (link for link in after.values() if isinstance(link, kind) and link.scope == request.scope)
         return [
-            {f.name: list(v) if isinstance(v := getattr(link, f.name), tuple) else v for f in fields(link) if f.compare and f.name != "adopted"}
+            {
+                f.name: list(v) if isinstance(v := getattr(link, f.name), tuple) else v
+                for f in fields(link)
+                if f.compare and f.name != "adopted"
+            }
             for link in sorted(links, key=lambda link: link.name)
         ]
 
@@ -112,10 +122,14 @@ def _live(request: Request, host: State, entry: L, kind: type[L]) -> Optional[L]
             continue
         if other is not kind:
             what = link.type if isinstance(link, OtherLink) else link.kind
-            raise HostError(f"{request.at(entry.name)}.name: {entry.name} is taken by a {what or 'link'} on this host; choose another name")
+            raise HostError(
+                f"{request.at(entry.name)}.name: {entry.name} is taken by a {what or 'link'} on this host; choose another name"
+            )
         if link.scope not in (None, request.scope):
-            raise HostError(f"{request.at(entry.name)}.name: {entry.name} belongs to the scope {link.scope}, this run is for {request.scope}")
-        return link
+            raise HostError(
+                f"{request.at(entry.name)}.name: {entry.name} belongs to the scope {link.scope}, this run is for {request.scope}"
+            )
+        return cast("L", link)
     return None
 
 
@@ -129,17 +143,21 @@ def _adopted(live: Optional[L], recorded: Optional[L]) -> bool:
 def _concerned(request: Request, host: State, kind: type[L]) -> list[L]:
     """The links that this run is about: those of its scope, and those it names."""
     named = {entry.name for entry in request.entries}
-    return [link for link in host.values() if isinstance(link, kind) and (link.scope == request.scope or link.name in named)]
+    return [
+        link for link in host.values() if isinstance(link, kind) and (link.scope == request.scope or link.name in named)
+    ]
 
 
 def _removed(request: Request, link: Any) -> bool:
     named = link.name in {entry.name for entry in request.entries}
     if not request.present and named:
         if link.scope is None:
-            raise HostError(f"{request.at(link.name)}.name: {link.name} was not made by this collection; it is not removed")
-        return link.scope == request.scope
-    purged = request.purge or getattr(link, "bridge", None) in request.purge_bridges
-    return purged and not named and link.scope == request.scope and not link.adopted
+            raise HostError(
+                f"{request.at(link.name)}.name: {link.name} was not made by this collection; it is not removed"
+            )
+        return bool(link.scope == request.scope)
+    purged = _is_purged(request, link)
+    return bool(purged and not named and link.scope == request.scope and not link.adopted)
 
 
 def _released(bridge: Bridge) -> Bridge:
@@ -165,7 +183,9 @@ def _check_ports(request: Request, host: State, bridge: Bridge) -> None:
         at = f"{request.at(bridge.name)}.ports[{index}]"
         port: Any = next((host[Key(k.kind, name)] for k in (OtherLink, Tap, Bridge) if Key(k.kind, name) in host), None)
         if port is None:
-            there = ", ".join(sorted(link.name for link in host.values() if isinstance(link, OtherLink) and not link.loopback))
+            there = ", ".join(
+                sorted(link.name for link in host.values() if isinstance(link, OtherLink) and not link.loopback)
+            )
             raise HostError(f"{at}: {name} does not exist on this host; it has {there or 'no interface but lo'}")
         master = port.master if isinstance(port, OtherLink) else getattr(port, "bridge", None)
         if master == bridge.name:
@@ -173,7 +193,13 @@ def _check_ports(request: Request, host: State, bridge: Bridge) -> None:
         if master:
             raise HostError(f"{at}: {name} is already a port of {master}")
         if isinstance(port, Bridge) or (isinstance(port, OtherLink) and (port.loopback or port.wireless)):
-            kind = "a bridge" if isinstance(port, Bridge) else "a wireless interface" if port.wireless else "the loopback interface"
+            kind = (
+                "a bridge"
+                if isinstance(port, Bridge)
+                else "a wireless interface"
+                if port.wireless
+                else "the loopback interface"
+            )
             raise HostError(f"{at}: {name} is {kind}; it cannot be a port of a bridge")
         if isinstance(port, OtherLink) and port.addresses:
             raise HostError(
@@ -217,14 +243,14 @@ def _record(
     for root in layout.ROOTS:
         path = f"{root}/{request.scope}/{name}"
         old = parse(boot.text_of(dict(host), path))
-        kept = {n: link for n, link in old.items() if n not in gone and not _record_is_purged(request, link)}
+        kept = {n: link for n, link in old.items() if n not in gone and not _is_purged(request, link)}
         if root == layout.root(request.persistent):
             kept.update(wanted)
         boot.put_file(after, path, render(kept.values()))
 
 
-def _record_is_purged(request: Request, link: Any) -> bool:
-    return request.purge or getattr(link, "bridge", None) in request.purge_bridges
+def _is_purged(request: Request, link: Any) -> bool:
+    return request.purge or (link.name if isinstance(link, Bridge) else link.bridge) in request.purge_bridges
 
 
 def _parameters(bridges: Mapping[str, Bridge]) -> str:

@@ -9,7 +9,8 @@ its place, and last the line that sets it up, so that kernel parameters can be s
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any, Optional
 
 from .._model.links import Bridge, Tap, alias, owner
 
@@ -66,7 +67,9 @@ def _tap(tap: Tap) -> str:
     if tap.bridge:
         flags = {"isolated": tap.isolated, "learning": tap.learning, "flood": tap.unicast_flood, "hairpin": tap.hairpin}
         lines.append(f"link set {dev} master {tap.bridge}")
-        lines.append(f"link set {dev} type bridge_slave " + " ".join(f"{k} {'on' if v else 'off'}" for k, v in flags.items()))
+        lines.append(
+            f"link set {dev} type bridge_slave " + " ".join(f"{k} {'on' if v else 'off'}" for k, v in flags.items())
+        )
     lines.append(f"link set {dev} up")
     return _section(tap.name, lines)
 
@@ -79,7 +82,9 @@ def _parse_bridge(name: str, lines: list[list[str]]) -> Bridge:
         scope=scope,
         adopted=adopted,
         addresses=tuple(words[2] for words in lines if words[:2] == ["address", "replace"]),
-        ports=tuple(words[3] for words in lines if words[:3] == ["link", "set", "dev"] and words[4:] == ["master", name]),
+        ports=tuple(
+            words[3] for words in lines if words[:3] == ["link", "set", "dev"] and words[4:] == ["master", name]
+        ),
         mac=set_.get("address"),
         mtu=_int(set_.get("mtu")),
         stp=set_.get("stp_state") == "1",

@@ -11,135 +11,136 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from .._model.resource import Key, Resource
 from .._model.ruleset import SETS, TABLE, Element, Program, SetType, parse_mark
 from .._plan.core import Plan
 
 _CHAINS = """\
-	chain refuse {
-		meta l4proto tcp reject with tcp reset
-		reject with icmpx admin-prohibited
-	}
+    chain refuse {
+        meta l4proto tcp reject with tcp reset
+        reject with icmpx admin-prohibited
+    }
 
-	# Before connection tracking. Nobody but the host and the networks themselves may talk to a closed subnet directly, not even
-	# to a port that is forwarded, nor claim to come from there. Guests never reach the host's loopback addresses.
-	chain raw_prerouting {
-		type filter hook prerouting priority -300; policy accept;
-		iifname "lo" accept
-		iifname @vn_bridges ip daddr 127.0.0.0/8 drop
-		iifname @vn_bridges accept
-		ip daddr @vn_closed4 drop
-		ip saddr @vn_closed4 drop
-		ip6 daddr @vn_closed6 drop
-		ip6 saddr @vn_closed6 drop
-	}
+    # Before connection tracking. Nobody but the host and the networks themselves may talk to a closed subnet directly, not even
+    # to a port that is forwarded, nor claim to come from there. Guests never reach the host's loopback addresses.
+    chain raw_prerouting {
+        type filter hook prerouting priority -300; policy accept;
+        iifname "lo" accept
+        iifname @vn_bridges ip daddr 127.0.0.0/8 drop
+        iifname @vn_bridges accept
+        ip daddr @vn_closed4 drop
+        ip saddr @vn_closed4 drop
+        ip6 daddr @vn_closed6 drop
+        ip6 saddr @vn_closed6 drop
+    }
 
-	# Port forwards: only what is addressed to the host. The most specific listener wins.
-	chain nat_prerouting {
-		type nat hook prerouting priority -100; policy accept;
-		fib daddr type local goto forwards
-	}
+    # Port forwards: only what is addressed to the host. The most specific listener wins.
+    chain nat_prerouting {
+        type nat hook prerouting priority -100; policy accept;
+        fib daddr type local goto forwards
+    }
 
-	chain nat_output {
-		type nat hook output priority -100; policy accept;
-		fib daddr type local goto forwards
-	}
+    chain nat_output {
+        type nat hook output priority -100; policy accept;
+        fib daddr type local goto forwards
+    }
 
-	chain forwards {
-		ip daddr 127.0.0.0/8 return
-		ip6 daddr ::1 return
-		meta l4proto { tcp, udp, sctp } dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @vn_forwards_from4
-		meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @vn_forwards4
-		meta l4proto { tcp, udp, sctp } dnat ip to ip saddr . meta l4proto . th dport map @vn_forwards_any_from4
-		meta nfproto ipv4 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport map @vn_forwards_any4
-		meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 saddr . ip6 daddr . meta l4proto . th dport map @vn_forwards_from6
-		meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 daddr . meta l4proto . th dport map @vn_forwards6
-		meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 saddr . meta l4proto . th dport map @vn_forwards_any_from6
-		meta nfproto ipv6 meta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . th dport map @vn_forwards_any6
-	}
+    chain forwards {
+        ip daddr 127.0.0.0/8 return
+        ip6 daddr ::1 return
+        meta l4proto { tcp, udp, sctp } dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @vn_forwards_from4
+        meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @vn_forwards4
+        meta l4proto { tcp, udp, sctp } dnat ip to ip saddr . meta l4proto . th dport map @vn_forwards_any_from4
+        meta nfproto ipv4 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport map @vn_forwards_any4
+        meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 saddr . ip6 daddr . meta l4proto . th dport map @vn_forwards_from6
+        meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 daddr . meta l4proto . th dport map @vn_forwards6
+        meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 saddr . meta l4proto . th dport map @vn_forwards_any_from6
+        meta nfproto ipv6 meta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . th dport map @vn_forwards_any6
+    }
 
-	# What guests reach on the host itself, on any of its addresses. Without neighbour discovery there is no IPv6 at all.
-	chain input {
-		type filter hook input priority 0; policy accept;
-		iifname @vn_guarded goto host_services
-	}
+    # What guests reach on the host itself, on any of its addresses. Without neighbour discovery there is no IPv6 at all.
+    chain input {
+        type filter hook input priority 0; policy accept;
+        iifname @vn_guarded goto host_services
+    }
 
-	chain host_services {
-		ct state established,related accept
-		icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
-		iifname . meta l4proto . th dport @vn_services accept
-		iifname @vn_echo icmp type echo-request accept
-		iifname @vn_echo icmpv6 type echo-request accept
-		goto refuse
-	}
+    chain host_services {
+        ct state established,related accept
+        icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+        iifname . meta l4proto . th dport @vn_services accept
+        iifname @vn_echo icmp type echo-request accept
+        iifname @vn_echo icmpv6 type echo-request accept
+        goto refuse
+    }
 
-	# Who may forward to whom. Frames between ports of one bridge come by here too where br_netfilter is on.
-	chain forward {
-		type filter hook forward priority 0; policy accept;
-		iifname . oifname @vn_self goto same_network
-		meta nfproto ipv4 iifname @vn_bridges iifname . ip saddr != @vn_sources4 drop
-		meta nfproto ipv6 iifname @vn_bridges iifname . ip6 saddr != @vn_sources6 drop
-		iifname . oifname @vn_peers accept
-		oifname . iifname @vn_peers ct state established,related accept
-		meta nfproto ipv4 iifname vmap @vn_out4
-		meta nfproto ipv6 iifname vmap @vn_out6
-		meta nfproto ipv4 oifname vmap @vn_in4
-		meta nfproto ipv6 oifname vmap @vn_in6
-	}
+    # Who may forward to whom. Frames between ports of one bridge come by here too where br_netfilter is on.
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        iifname . oifname @vn_self goto same_network
+        meta nfproto ipv4 iifname @vn_bridges iifname . ip saddr != @vn_sources4 drop
+        meta nfproto ipv6 iifname @vn_bridges iifname . ip6 saddr != @vn_sources6 drop
+        iifname . oifname @vn_peers accept
+        oifname . iifname @vn_peers ct state established,related accept
+        meta nfproto ipv4 iifname vmap @vn_out4
+        meta nfproto ipv6 iifname vmap @vn_out6
+        meta nfproto ipv4 oifname vmap @vn_in4
+        meta nfproto ipv6 oifname vmap @vn_in6
+    }
 
-	chain same_network {
-		ct status dnat accept
-		ct state established,related accept
-		iifname @vn_apart goto refuse
-		accept
-	}
+    chain same_network {
+        ct status dnat accept
+        ct state established,related accept
+        iifname @vn_apart goto refuse
+        accept
+    }
 
-	# From guests, of networks with uplinks. A forward's target may be in another network.
-	chain to_uplinks {
-		ct state established,related accept
-		ct status dnat accept
-		oifname @vn_bridges goto refuse
-		iifname @vn_any_uplink accept
-		iifname . oifname @vn_uplinks accept
-		goto refuse
-	}
+    # From guests, of networks with uplinks. A forward's target may be in another network.
+    chain to_uplinks {
+        ct state established,related accept
+        ct status dnat accept
+        oifname @vn_bridges goto refuse
+        iifname @vn_any_uplink accept
+        iifname . oifname @vn_uplinks accept
+        goto refuse
+    }
 
-	# To guests, of networks behind NAT.
-	chain from_forwards {
-		ct state established,related accept
-		ct status dnat accept
-		goto refuse
-	}
+    # To guests, of networks behind NAT.
+    chain from_forwards {
+        ct state established,related accept
+        ct status dnat accept
+        goto refuse
+    }
 
-	# To guests, of networks that are routed.
-	chain from_uplinks {
-		ct state established,related accept
-		ct status dnat accept
-		oifname @vn_any_uplink accept
-		oifname . iifname @vn_uplinks accept
-		goto refuse
-	}
+    # To guests, of networks that are routed.
+    chain from_uplinks {
+        ct state established,related accept
+        ct status dnat accept
+        oifname @vn_any_uplink accept
+        oifname . iifname @vn_uplinks accept
+        goto refuse
+    }
 
-	# A guest that reaches itself or a neighbour through the host's address must be answered through the host too.
-	chain nat_postrouting {
-		type nat hook postrouting priority 100; policy accept;
-		iifname . oifname @vn_self ct status dnat masquerade
-		oifname @vn_bridges accept
-		ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
-		ip6 daddr ff02::/16 accept
-		iifname . ip saddr @vn_nat4 goto translate
-		iifname . oifname . ip saddr @vn_nat_uplinks4 goto translate
-		iifname . ip6 saddr @vn_nat6 goto translate
-		iifname . oifname . ip6 saddr @vn_nat_uplinks6 goto translate
-	}
+    # A guest that reaches itself or a neighbour through the host's address must be answered through the host too.
+    chain nat_postrouting {
+        type nat hook postrouting priority 100; policy accept;
+        iifname . oifname @vn_self ct status dnat masquerade
+        oifname @vn_bridges accept
+        ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
+        ip6 daddr ff02::/16 accept
+        iifname . ip saddr @vn_nat4 goto translate
+        iifname . oifname . ip saddr @vn_nat_uplinks4 goto translate
+        iifname . ip6 saddr @vn_nat6 goto translate
+        iifname . oifname . ip6 saddr @vn_nat_uplinks6 goto translate
+    }
 
-	# Guests must not appear to others with a privileged port of the host.
-	chain translate {
-		meta l4proto { tcp, udp } masquerade to :1024-65535
-		masquerade
-	}
+    # Guests must not appear to others with a privileged port of the host.
+    chain translate {
+        meta l4proto { tcp, udp } masquerade to :1024-65535
+        masquerade
+    }
 """
 
 _LINE = re.compile(rf'add element {TABLE} (\S+) {{ (.*?) comment "([^"]*)"(?: : (.*?))? }}')
@@ -178,7 +179,7 @@ def read_listing(listing: str) -> tuple[list[Element], Any]:
     elements: list[Element] = []
     rest: list[Any] = []
     for item in json.loads(listing)["nftables"]:
-        (what, body), *_ = item.items()
+        ((what, body),) = item.items()
         if what in ("set", "map"):
             elements += [_listed(body["name"], entry) for entry in body.pop("elem", [])]
         if what not in ("metainfo", "table"):
@@ -190,7 +191,8 @@ def read_listing(listing: str) -> tuple[list[Element], Any]:
 def _declaration(name: str, kind: SetType) -> str:
     what = "map" if kind.value else "set"
     types = " . ".join(kind.key) + (f" : {' . '.join(kind.value)}" if kind.value else "")
-    return f"\t{what} {name} {{\n\t\ttype {types}\n{chr(9) * 2 + 'flags interval' + chr(10) if kind.interval else ''}\t}}\n\n"
+    flags = "        flags interval\n" if kind.interval else ""
+    return f"    {what} {name} {{\n        type {types}\n{flags}    }}\n\n"
 
 
 def _statement(element: Element, bare: bool = False) -> str:

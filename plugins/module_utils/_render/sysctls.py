@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 
 class Setting(NamedTuple):
@@ -24,6 +25,6 @@ def parse(text: str) -> dict[str, Setting]:
         if line.startswith("# was "):
             was = line[len("# was ") :]
         elif "=" in line:
-            name, _, value = line.partition("=")
+            name, value = line.split("=", 1)
             settings[name.strip()] = Setting(value.strip(), was)
     return settings

@@ -1,0 +1,368 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network profiles: a network as a user describes it, and the resources that it is made of.
+
+The place of every complaint is the user's own: ``nat_networks[vmnet8].dhcp.ranges[0]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Optional
+
+from . import net
+from .dhcp import DhcpNetwork
+from .errors import InputError
+from .fields import Fields, entries, refuse_duplicates
+from .links import Tap
+from .policy import DEFAULT_SERVICES, host_service
+from .port_forward import PortForward, refuse_conflicts
+
+MODES = ("host_only", "bridged", "nat")
+RESOURCES: Mapping[str, tuple[str, ...]] = {
+    "host_only": ("bridges", "taps", "dhcp", "policies"),
+    "bridged": ("bridges", "taps"),
+    "nat": ("bridges", "taps", "dhcp", "nat", "port_forwards", "policies"),
+}
+_DEFAULT_MTU = 1500
+
+
+@dataclass(frozen=True)
+class Guest:
+    """``tap`` is an entry of the module taps without its bridge; ``forwards`` have this guest as their target."""
+
+    at: str
+    name: str
+    mac: Optional[str]
+    addresses: tuple[net.Address, ...]
+    tap: Optional[Mapping[str, Any]]
+    forwards: tuple[tuple[str, PortForward], ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of any mode; what a mode does not have is empty. ``dhcp`` is an entry of the module dhcp."""
+
+    at: str
+    mode: str
+    name: str
+    mtu: int
+    addresses: tuple[net.Interface, ...] = ()
+    uplink: Optional[str] = None
+    uplinks: tuple[str, ...] = ()
+    ipv6: str = "nat"
+    isolate_guests: bool = False
+    host_services: tuple[str, ...] = ()
+    dhcp: Optional[Mapping[str, Any]] = None
+    guests: tuple[Guest, ...] = ()
+    forwards: tuple[tuple[str, PortForward], ...] = ()
+
+    @property
+    def subnets(self) -> list[net.Network]:
+        return [address.network for address in self.addresses]
+
+    def all_forwards(self) -> list[tuple[str, PortForward]]:
+        return [*(forward for guest in self.guests for forward in guest.forwards), *self.forwards]
+
+
+def expand(networks: Any, mode: str, beside: Optional[Mapping[str, Any]] = None) -> dict[str, list[dict[str, Any]]]:
+    """The lists of entries that the modules take. ``beside``: the networks of other modes on the same host, by mode.
+
+    Raises InputError naming the network and the field, also for what is wrong among the other networks.
+    """
+    if mode not in MODES:
+        raise InputError("expand", f"{mode!r} is not a mode; one of {', '.join(MODES)}")
+    mine = _parse(networks, mode)
+    others = [
+        network
+        for other, values in sorted((beside or {}).items())
+        if other != mode
+        for network in _parse(values, other)
+    ]
+    check_together([*mine, *others])
+    parts = [_resources(network) for network in mine]
+    return {resource: [entry for part in parts for entry in part.get(resource, [])] for resource in RESOURCES[mode]}
+
+
+def check_together(networks: Iterable[Network]) -> None:
+    """What each network may be by itself, but not next to the others on one host."""
+    networks = list(networks)
+    guests = [guest for network in networks for guest in network.guests]
+    taps = [(f"{guest.at}.tap.name", guest.tap["name"], "the interface name") for guest in guests if guest.tap]
+    refuse_duplicates([*((n.at, n.name, "the interface name") for n in networks), *taps])
+    refuse_duplicates((f"{n.at}.uplink", n.uplink, "the uplink") for n in networks if n.uplink)
+    refuse_duplicates((f"{guest.at}.mac", guest.mac, "the MAC address") for guest in guests if guest.mac)
+    own = (
+        (f"{n.at}.addresses[{i}]", address.ip, "the address") for n in networks for i, address in enumerate(n.addresses)
+    )
+    theirs = (
+        (f"{guest.at}.addresses[{i}]", address, "the address")
+        for guest in guests
+        for i, address in enumerate(guest.addresses)
+    )
+    refuse_duplicates([*own, *theirs])
+    _refuse_overlaps(networks)
+    refuse_conflicts(forward for network in networks for forward in network.all_forwards())
+
+
+def _parse(values: Any, mode: str) -> list[Network]:
+    parse = {"host_only": _host_only, "bridged": _bridged, "nat": _nat}[mode]
+    return [parse(entry) for entry in entries(values or [], f"{mode}_networks", "name")]
+
+
+def _host_only(entry: Fields) -> Network:
+    network = _with_addresses(entry, "host_only")
+    entry.nothing_else()
+    return network
+
+
+def _nat(entry: Fields) -> Network:
+    network = _with_addresses(entry, "nat")
+    if not network.addresses:
+        raise InputError(
+            entry.place("addresses"), "is missing; the first address of each family is the guests' gateway"
+        )
+    if entry.given("ipv6") and not any(address.version == 6 for address in network.addresses):
+        raise InputError(entry.place("ipv6"), "needs an IPv6 address in addresses")
+    network = replace(
+        network,
+        uplinks=entry.each("uplinks", net.interface_name),
+        ipv6=entry.optional("ipv6", net.choice("nat", "routed"), "nat"),
+        forwards=tuple(
+            _within(network, forward)
+            for fields in entry.entries("forwards", "listen")
+            for forward in _forwards(fields, network.name, lambda f: (f.required("to_address", net.address),))
+        ),
+    )
+    entry.nothing_else()
+    return network
+
+
+def _bridged(entry: Fields) -> Network:
+    name = entry.required("name", net.interface_name)
+    network = Network(
+        at=entry.at,
+        mode="bridged",
+        name=name,
+        mtu=entry.optional("mtu", net.mtu, _DEFAULT_MTU),
+        uplink=entry.required("uplink", net.interface_name),
+        guests=tuple(_guest(guest, name, (), "bridged", False) for guest in entry.entries("guests", "name")),
+    )
+    if network.uplink == name:
+        raise InputError(entry.place("uplink"), f"{name} is the bridge itself; name the physical interface")
+    entry.nothing_else()
+    return network
+
+
+def _with_addresses(entry: Fields, mode: str) -> Network:
+    name = entry.required("name", net.interface_name)
+    addresses = entry.each("addresses", net.host_address)
+    isolate = entry.optional("isolate_guests", net.boolean, False)
+    mtu = entry.optional("mtu", net.mtu, _DEFAULT_MTU)
+    if mtu < 1280 and any(address.version == 6 for address in addresses):
+        raise InputError(entry.place("mtu"), f"{mtu} is too small for IPv6, which needs 1280 (RFC 8200)")
+    network = Network(
+        at=entry.at,
+        mode=mode,
+        name=name,
+        mtu=mtu,
+        addresses=addresses,
+        isolate_guests=isolate,
+        host_services=entry.each("host_services", host_service, DEFAULT_SERVICES),
+        guests=tuple(_guest(guest, name, addresses, mode, isolate) for guest in entry.entries("guests", "name")),
+    )
+    return replace(network, dhcp=_dhcp(entry, network))
+
+
+def _guest(entry: Fields, bridge: str, addresses: tuple[net.Interface, ...], mode: str, isolated: bool) -> Guest:
+    guest = Guest(
+        at=entry.at,
+        name=entry.required("name", net.host_name),
+        mac=entry.optional("mac", net.mac),
+        addresses=entry.each("addresses", net.address) if mode != "bridged" else (),
+        tap=_tap(Fields(entry.raw("tap"), entry.place("tap")), isolated) if entry.given("tap") else None,
+        forwards=(),
+    )
+    for index, address in enumerate(guest.addresses):
+        _refuse_outside(address, [a.network for a in addresses], f"{entry.place('addresses')}[{index}]")
+    if mode == "nat":
+        forwards = [
+            f for fields in entry.entries("forwards", "listen") for f in _forwards(fields, bridge, _targets(guest))
+        ]
+        guest = replace(guest, forwards=tuple(forwards))
+    entry.nothing_else()
+    return guest
+
+
+def _tap(entry: Fields, isolated: bool) -> dict[str, Any]:
+    if entry.given("bridge"):
+        raise InputError(entry.place("bridge"), "is not a field of it; a guest's tap is on its network's bridge")
+    tap = Tap.parse(entry)
+    given = {
+        name: value
+        for name in ("owner", "group", "multi_queue", "mac", "mtu", "learning", "unicast_flood", "hairpin")
+        if (value := getattr(tap, name)) is not None
+    }
+    return {"name": tap.name, "isolated": isolated if tap.isolated is None else tap.isolated, **given}
+
+
+def _targets(guest: Guest) -> Callable[[Fields], tuple[net.Address, ...]]:
+    """Of the guest's addresses, the first of each family that the forward is for."""
+
+    def targets(forward: Fields) -> tuple[net.Address, ...]:
+        address = forward.optional("address", net.address)
+        families = (
+            {address.version}
+            if address
+            else {source.version for source in forward.each("sources", net.subnet)} or {4, 6}
+        )
+        first = {a.version: a for a in reversed(guest.addresses) if a.version in families}
+        if not first:
+            family = f"IPv{min(families)} " if len(families) == 1 else ""
+            raise InputError(
+                forward.at, f"leads nowhere: the guest {guest.name} has no {family}address; give it one in addresses"
+            )
+        return tuple(net.in_order(first.values()))
+
+    return targets
+
+
+def _forwards(
+    entry: Fields, bridge: str, targets: Callable[[Fields], tuple[net.Address, ...]]
+) -> list[tuple[str, PortForward]]:
+    """A forward for each target and each item of ``listen``, which may be a list."""
+    to_addresses = targets(entry)
+    listen, to_port = (
+        value if isinstance(value, list) else [value] for value in (entry.raw("listen"), entry.raw("to_port"))
+    )
+    if len(to_port) == 1 and to_port[0] is None:
+        to_port = to_port * len(listen)
+    if len(to_port) != len(listen):
+        raise InputError(
+            entry.place("to_port"),
+            f"has {len(to_port)} items and listen has {len(listen)}; give one for each, or leave it out",
+        )
+    common = {name: entry.raw(name) for name in ("protocol", "address", "sources")}
+    entry.given("to_address")
+    entry.nothing_else()
+    return [
+        (
+            entry.at,
+            PortForward.parse(
+                Fields({**common, "bridge": bridge, "listen": port, "to_port": to, "to_address": str(target)}, entry.at)
+            ),
+        )
+        for target in to_addresses
+        for port, to in zip(listen, to_port)
+    ]
+
+
+def _within(network: Network, forward: tuple[str, PortForward]) -> tuple[str, PortForward]:
+    _refuse_outside(forward[1].to_address, network.subnets, f"{forward[0]}.to_address")
+    return forward
+
+
+def _refuse_outside(address: net.Address, subnets: list[net.Network], at: str) -> None:
+    if not any(address in subnet for subnet in subnets):
+        raise InputError(
+            at, f"{address} is outside {', '.join(map(str, subnets)) or 'the network, which has no addresses'}"
+        )
+
+
+def _refuse_overlaps(networks: list[Network]) -> None:
+    seen: list[tuple[str, net.Network]] = []
+    for network in networks:
+        for index, subnet in enumerate(network.subnets):
+            at = f"{network.at}.addresses[{index}]"
+            for other, taken in seen:
+                if subnet.version == taken.version and subnet.overlaps(taken):
+                    raise InputError(at, f"{network.addresses[index]} overlaps {taken} of {other}")
+            seen.append((network.at, subnet))
+
+
+def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
+    """The entry for the module dhcp, checked as that module will."""
+    if not entry.given("dhcp") and not entry.given("dns"):
+        return None
+    given = dict(Fields(entry.raw("dhcp", {}), entry.place("dhcp")).all())
+    dns = dict(Fields(entry.raw("dns", {}), entry.place("dns")).all())
+    for name in ("bridge", "addresses", "mtu", "router", "reservations", "dns"):
+        if name in given:
+            raise InputError(entry.place(f"dhcp.{name}"), "is not a field of it; the network itself says so")
+    has_slaac = any(address.version == 6 and address.network.prefixlen == 64 for address in network.addresses)
+    result = {
+        "ipv6": "slaac" if has_slaac else "none",
+        **given,
+        "bridge": network.name,
+        "addresses": [str(address) for address in network.addresses],
+        "mtu": network.mtu,
+        "router": network.mode == "nat",
+        "reservations": [
+            {"name": guest.name, "mac": guest.mac, "addresses": [str(address) for address in guest.addresses]}
+            for guest in network.guests
+            if guest.mac
+        ],
+        "dns": {"domain": f"{network.name}.internal", **dns, "forward": network.mode == "nat"},
+    }
+    try:
+        DhcpNetwork.parse(Fields(result, entry.place("dhcp")))
+    except InputError as error:
+        raise InputError(_users_place(error.at, entry.at), error.problem) from None
+    return result
+
+
+def _users_place(at: str, network: str) -> str:
+    """Where the user wrote what became a part of the entry for the module dhcp."""
+    for part, whole in ((".dhcp.dns", ".dns"), (".dhcp.reservations", ".guests"), (".dhcp.addresses", ".addresses")):
+        if at.startswith(network + part):
+            return network + whole + at[len(network + part) :]
+    return at
+
+
+def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
+    name = network.name
+    subnets = [str(subnet) for subnet in network.subnets]
+    bridge: dict[str, Any] = {
+        "name": name,
+        "addresses": [str(address) for address in network.addresses],
+        "mtu": network.mtu,
+    }
+    if network.uplink:
+        bridge["ports"] = [network.uplink]
+    policy: dict[str, Any] = {
+        "bridge": name,
+        "subnets": subnets,
+        "mode": "nat" if network.mode == "nat" else "isolated",
+        "host_services": list(network.host_services),
+        "isolate_guests": network.isolate_guests,
+    }
+    if network.mode == "nat":
+        policy.update(ipv6_mode=network.ipv6, uplinks=list(network.uplinks))
+    translated = [subnet for subnet in network.subnets if subnet.version == 4 or network.ipv6 == "nat"]
+    return {
+        "bridges": [bridge],
+        "taps": [{"mtu": network.mtu, **guest.tap, "bridge": name} for guest in network.guests if guest.tap],
+        "dhcp": [dict(network.dhcp)] if network.dhcp else [],
+        "nat": [{"bridge": name, "subnets": [str(s) for s in translated], "uplinks": list(network.uplinks)}]
+        if translated
+        else [],
+        "port_forwards": [_entry(forward) for _at, forward in network.all_forwards()],
+        "policies": [policy],
+    }
+
+
+def _entry(forward: PortForward) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "bridge": forward.bridge,
+        "protocol": forward.protocol,
+        "listen": net.port_range(forward.listen),
+        "to_address": str(forward.to_address),
+        "to_port": net.port_range(forward.to_port),
+    }
+    if forward.address:
+        entry["address"] = str(forward.address)
+    if forward.sources:
+        entry["sources"] = [str(source) for source in forward.sources]
+    return entry
