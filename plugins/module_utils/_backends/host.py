@@ -9,12 +9,13 @@ import os
 from collections.abc import Iterable
 
 from .._model import layout
+from .._model.dhcp import Leases
 from .._model.errors import HostError
 from .._model.links import Bridge, Tap
 from .._model.resource import State, Sysctl, by_key
 from .._model.ruleset import Element, Program
 from .._plan.core import Plan
-from . import conntrack, files, links, nft, sysctl, systemd
+from . import conntrack, dnsmasq, files, links, nft, sysctl, systemd
 
 _FILES = (*layout.ROOTS, layout.SYSCTLS, layout.unit_file(layout.SERVICE), layout.unit_file(layout.DHCP_SERVICE))
 
@@ -34,20 +35,22 @@ def machine_id() -> str:
 
 
 def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
-    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element``."""
+    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element``, ``leases``."""
     kinds = set(kinds)
     found = files.read(_FILES)
     state = by_key(found)
     if systemd.is_running():
         networks = {os.path.basename(os.path.dirname(f.name)) for f in found if f.name.startswith(f"{layout.DHCP}/")}
-        state.update(
-            by_key(systemd.read([layout.SERVICE, *(layout.dhcp_unit(network) for network in sorted(networks))]))
-        )
+        servers = {layout.dhcp_unit(network): network for network in sorted(networks)}
+        units = systemd.read([layout.SERVICE, *servers])
+        state.update(by_key(dnsmasq.with_loaded(u, servers[u.name]) if u.name in servers else u for u in units))
     if "link" in kinds:
         state.update(by_key(links.read()))
     if "element" in kinds:
         state.update(by_key(nft.read()))
         state.update(by_key(sysctl.read(sysctls)))
+    if "leases" in kinds:
+        state.update(by_key(dnsmasq.read_leases()))
     return state
 
 
@@ -55,6 +58,7 @@ def apply(plan: Plan) -> None:
     """Services stop before what they use goes, the filter stands before anything may forward, and services start last."""
     if systemd.is_running():
         systemd.stop(plan)
+    dnsmasq.remove_leases(plan.only(Leases.kind))
     # What we are about to make is written down first: a link that lost its mark to a killed run is still known to be ours.
     # The packet filter is the other way round: what nft refuses must not be there at the next boot.
     files.write_all(plan, only=layout.LINK_RECORDS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 from .._model import layout
 from .._model.errors import HostError
@@ -46,22 +47,31 @@ def stop(plan: Plan) -> None:
 
 
 def start(plan: Plan) -> None:
-    """After the files are in place. What changed on disk is loaded, enabled, and started or restarted."""
+    """After the files are in place. What changed on disk is loaded, enabled, and started, restarted or reloaded."""
     if any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs()):
         run([_systemctl(), "daemon-reload"])
     units = plan.only(Unit.kind)
-    wanted = [new for _old, new in units.pairs() if isinstance(new, Unit)]
-    enable = [unit.name for unit in wanted if unit.enabled]
-    disable = [unit.name for unit in wanted if not unit.enabled]
-    if enable:
-        run([_systemctl(), "enable", "--quiet", "--", *enable])
-    if disable:
-        run([_systemctl(), "disable", "--quiet", "--", *disable])
-    restart = [unit.name for unit in wanted if unit.active]
-    if restart:
-        result = run([_systemctl(), "restart", "--", *restart], check=False)
+    wanted = [(old, new) for old, new in units.pairs() if isinstance(new, Unit)]
+    _systemctl_all("enable", [new for old, new in wanted if new.enabled and not getattr(old, "enabled", False)])
+    _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
+    running = [(old, new) for old, new in wanted if new.active]
+    reload = [new for old, new in running if isinstance(old, Unit) and _takes_reload(old, new)]
+    _systemctl_all("restart", [new for _old, new in running if new not in reload])
+    _systemctl_all("reload", reload)
+
+
+def _takes_reload(old: Unit, new: Unit) -> bool:
+    """Whether the process can stay: it runs, and only what it reads again has changed."""
+    return old == replace(new, enabled=old.enabled, reloaded_with=old.reloaded_with)
+
+
+def _systemctl_all(verb: str, units: list[Unit]) -> None:
+    """Raises HostError with the last words of the units that failed."""
+    names = [unit.name for unit in units]
+    if names:
+        result = run([_systemctl(), verb, "--quiet", "--", *names], check=False)
         if result.returncode != 0:
-            raise HostError(f"{result.stderr.strip()}\n{_why(restart)}")
+            raise HostError(f"{result.stderr.strip()}\n{_why(names)}")
 
 
 def _why(names: list[str]) -> str:

@@ -19,6 +19,7 @@ SERVICE = "vmnet.service"
 DHCP_SERVICE = "vmnet-dhcp@.service"
 DHCP = f"{PERSISTENT}/dhcp"
 DHCP_STATE = "/var/lib/vmnet"
+DHCP_LOADED = "/run/vmnet-dhcp"  # what each server has read, and its process id
 LOCK = "/run/lock/vmnet.lock"
 
 LINK_RECORDS = "*.batch"

@@ -77,13 +77,22 @@ class Sysctl(Resource):
 
 @dataclass(frozen=True)
 class Unit(Resource):
-    """A systemd unit. ``current``: it runs with the files that are on disk now."""
+    """A systemd unit. ``current``: systemd has its unit file as it is on disk.
+
+    ``started_with`` and ``reloaded_with`` are fingerprints of what its process has read: of what it takes a restart to
+    change, and of what it takes a reload to change.
+    """
 
     kind: ClassVar[str] = "unit"
 
     enabled: bool
     active: bool
     current: bool = True
+    started_with: str = ""
+    reloaded_with: str = ""
+
+    def lines(self) -> list[str]:
+        return [line for line in super().lines() if not line.endswith("_with: ")]
 
 
 def show(value: Any) -> str:
