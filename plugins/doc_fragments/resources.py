@@ -65,11 +65,14 @@ requirements:
   - Root on the host.
 """
 
+    # Ansible refuses a fragment with neither options nor attributes.
     PYROUTE2 = r"""
+options: {}
 requirements:
   - pyroute2 >= 0.7.2 on the host. Where another Python of the host has it, the module continues under that one.
 """
     NFTABLES = r"""
+options: {}
 requirements:
   - nftables >= 1.0.6 on the host.
 """
