@@ -49,7 +49,7 @@ def scope_name(value: Any) -> str:
 
 def address(value: Any) -> Address:
     try:
-        return ipaddress.ip_address(_text(value))
+        return ipaddress.ip_address(_without_zone(_text(value)))
     except ValueError:
         raise ValueError(f"{value!r} is not an IP address") from None
 
@@ -60,7 +60,7 @@ def host_address(value: Any) -> Interface:
     if "/" not in text:
         raise ValueError(f"{text!r} has no prefix length; write it like 192.168.233.2/24")
     try:
-        parsed = ipaddress.ip_interface(text)
+        parsed = ipaddress.ip_interface(_without_zone(text))
     except ValueError:
         raise ValueError(f"{text!r} is not an address with a prefix length, like 192.168.233.2/24") from None
     _usable(parsed)
@@ -70,7 +70,7 @@ def host_address(value: Any) -> Interface:
 def subnet(value: Any) -> Network:
     """A network; host bits are cleared: ``192.168.233.2/24`` is ``192.168.233.0/24``."""
     try:
-        return ipaddress.ip_network(_text(value), strict=False)
+        return ipaddress.ip_network(_without_zone(_text(value)), strict=False)
     except ValueError:
         raise ValueError(f"{value!r} is not a subnet, like 192.168.233.0/24") from None
 
@@ -195,6 +195,13 @@ def _text(value: Any) -> str:
     if not result or not result.isprintable():
         raise ValueError(f"{value!r} is empty or has characters that cannot be printed")
     return result
+
+
+def _without_zone(text: str) -> str:
+    """Refuse ``fe80::1%eth0`` (RFC 4007): Python takes any text for the zone, and nft and ip would get it as it is."""
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return text
 
 
 def _usable(value: Interface) -> None:
