@@ -1,0 +1,362 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DHCP networks: what is refused and how, that dnsmasq takes whatever is written, and that a plan leads to where it says."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import systemd
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import (
+    OPTIONS,
+    DhcpNetwork,
+    Leases,
+    parse_networks,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError, InputError
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, entries
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Key, Unit
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.dhcp import TEMPLATE, loaded, plan_dhcp, show_dhcp
+from ansible_collections.tapestry.vmnet.plugins.module_utils._render import dnsmasq
+
+BASE: dict[str, Any] = {
+    "bridge": "vmnet8",
+    "addresses": ["192.168.233.2/24", "fd00:233::2/64"],
+    "ranges": ["192.168.233.100-192.168.233.200"],
+}
+WEB = {"name": "web", "mac": "52:54:00:00:00:65", "addresses": ["192.168.233.101"]}
+UNIT = "vmnet-dhcp@vmnet8.service"
+
+
+def network(**fields: Any) -> DhcpNetwork:
+    return DhcpNetwork.parse(Fields({**BASE, **fields}, "dhcp[vmnet8]"))
+
+
+REFUSED = [
+    ({"bridge": "a/b"}, "bridge: 'a/b' is not an interface name"),
+    ({"addresses": []}, "addresses: is missing"),
+    ({"addresses": ["192.168.233.2"]}, "addresses[0]: '192.168.233.2' has no prefix length"),
+    ({"addresses": ["192.168.233.2/31"], "ranges": []}, "addresses[0]: 192.168.233.2/31 has no room for a guest"),
+    ({"addresses": ["10.0.0.1/24", "10.0.0.1/24"], "ranges": []}, "addresses[1]: the address 10.0.0.1 is already"),
+    ({"ranges": ["192.168.234.10-192.168.234.20"]}, "ranges[0]: 192.168.234.10 is outside 192.168.233.0/24"),
+    ({"ranges": ["192.168.233.10-192.168.234.20"]}, "ranges[0]: 192.168.234.20 is outside 192.168.233.0/24"),
+    ({"ranges": ["192.168.233.20-192.168.233.10"]}, "ranges[0]: 192.168.233.20-192.168.233.10: the range ends before"),
+    ({"ranges": ["192.168.233.1-192.168.233.10"]}, "ranges[0]: 192.168.233.1-192.168.233.10 contains 192.168.233.2"),
+    ({"ranges": ["192.168.233.10-192.168.233.20", "192.168.233.20-192.168.233.30"]}, "ranges[1]: "),
+    ({"ranges": ["192.168.233.0-192.168.233.1"]}, "ranges[0]: 192.168.233.0 is the address of the subnet"),
+    ({"ranges": ["192.168.233.250-192.168.233.255"]}, "ranges[0]: 192.168.233.255 is the broadcast address"),
+    ({"ranges": ["192.168.233.10"]}, "ranges[0]: '192.168.233.10' is not a range"),
+    ({"ranges": ["192.168.233.10-fd00::1"]}, "ranges[0]: 192.168.233.10-fd00::1: both ends have to be of one family"),
+    ({"ranges": ["fd00:233::10-fd00:233::20"]}, "ranges[0]: fd00:233::10-fd00:233::20 is IPv6"),
+    ({"ranges": ["fd00:1::10-fd00:1::20"], "ipv6": "stateful"}, "ranges[0]: fd00:1::10 is outside fd00:233::/64"),
+    ({"lease_time": "119"}, "lease_time: 119 is out of range; two minutes (120) is the shortest"),
+    ({"lease_time": "1y"}, "lease_time: '1y' is not a lease time"),
+    ({"ipv6": "dhcp"}, "ipv6: 'dhcp' is not accepted"),
+    ({"ipv6": "slaac", "addresses": ["192.168.233.2/24"]}, "ipv6: slaac needs an IPv6 address"),
+    ({"ipv6": "stateful", "addresses": ["192.168.233.2/24"]}, "ipv6: stateful needs an IPv6 address"),
+    ({"ipv6": "slaac", "addresses": ["192.168.233.2/24", "fd00::1/80"]}, "ipv6: slaac needs a /64"),
+    ({"ipv6": "stateful", "addresses": ["192.168.233.2/24", "fd00::1/48"]}, "ipv6: fd00::/48 is larger than a /64"),
+    ({"ipv6": "slaac", "mtu": 1000}, "mtu: 1000 is too small for IPv6"),
+    ({"mtu": 10}, "mtu: 10 is out of range"),
+    ({"reservations": [{"mac": "52:54:00:00:00:65"}]}, "reservations[0].name: is missing"),
+    ({"reservations": [{"name": "web"}]}, "reservations[web].mac: is missing"),
+    ({"reservations": [{**WEB, "addresses": ["10.0.0.1"]}]}, "reservations[web].addresses[0]: 10.0.0.1 is outside"),
+    ({"reservations": [{**WEB, "addresses": ["192.168.233.2"]}]}, "addresses[0]: 192.168.233.2 is an address of the"),
+    ({"reservations": [{**WEB, "addresses": ["192.168.233.255"]}]}, "addresses[0]: 192.168.233.255 is the broadcast"),
+    ({"reservations": [{**WEB, "addresses": ["192.168.233.3", "192.168.233.4"]}]}, "addresses: more than one IPv4"),
+    ({"reservations": [WEB, {**WEB, "name": "b", "addresses": []}]}, "reservations[b].mac: the MAC address 52:54"),
+    ({"reservations": [WEB, {**WEB, "mac": "52:54:00:00:00:66"}]}, "the address 192.168.233.101 is already"),
+    ({"reservations": [WEB, {"name": "WEB", "mac": "52:54:00:00:00:66"}]}, "reservations[WEB].name: the name web is"),
+    ({"reservations": [{**WEB, "name": "ignore"}]}, "reservations[ignore].name: 'ignore' is not taken for a name"),
+    ({"reservations": [{**WEB, "name": "1h"}]}, "reservations[1h].name: '1h' is not taken for a name"),
+    ({"reservations": [{**WEB, "name": "a,b"}]}, "reservations[a,b].name: 'a,b' is not a host name"),
+    ({"reservations": [{**WEB, "name": "a\nport=0"}]}, ".name: 'a\\nport=0' is empty or has characters"),
+    (
+        {"reservations": [{**WEB, "mac": "01:54:00:00:00:65"}]},
+        "reservations[web].mac: 01:54:00:00:00:65 is a multicast",
+    ),
+    ({"reservations": [{**WEB, "ip": "1.2.3.4"}]}, "reservations[web].ip: is not a field"),
+    ({"options": {"ntp-sever": ["192.168.233.2"]}}, "options.ntp-sever: is not an option known by name"),
+    ({"options": {"ntp-server": ["time.example"]}}, "options.ntp-server[0]: 'time.example' is not an IP address"),
+    ({"options": {"ntp-server": ["fd00::1"]}}, "options.ntp-server[0]: fd00::1 is not IPv4"),
+    ({"options": {"ntp-server": []}}, "options.ntp-server: has no value"),
+    ({"options": {"ntp-server": ["1.1.1.1"], 42: ["1.1.1.1"]}}, "the option 42 is already"),
+    ({"options": {"mtu": [1400]}}, "options.mtu: is not set here; use the field mtu"),
+    ({"options": {"121": ["10.0.0.0/8"]}}, "options.121: is not set here; use the field routes"),
+    ({"options": {"53": [1]}}, "options.53: is the protocol's own"),
+    ({"options": {"255": [1]}}, "options.255: is the protocol's own"),
+    ({"options": {"router": ["192.168.233.1"]}, "router": False}, "options.router: there is no default route here"),
+    ({"options": {"default-ttl": [256]}}, "options.default-ttl[0]: 256 is out of range"),
+    ({"options": {"root-path": ['a"b']}}, "options.root-path[0]: 'a\"b' has other characters"),
+    ({"options": {"root-path": ["a\\"]}}, "options.root-path[0]: 'a\\\\' has other characters"),
+    ({"options": {"root-path": ["a\nport=0"]}}, "options.root-path[0]: 'a\\nport=0' is empty or has characters"),
+    ({"options": {"root-path": ["x" * 300]}}, "options.root-path: is longer than an option can be"),
+    ({"options": {"root-path": ["a", "b"]}}, "options.root-path: has 2 values"),
+    ({"options": {"domain-search": ["a b"]}}, "options.domain-search[0]: 'a b' is not a domain name"),
+    ({"options": {"ntp-server\nport=0": ["1.1.1.1"]}}, "is not an option known by name"),
+    ({"routes": [{"to": "10.0.0.0/8"}]}, "routes[10.0.0.0/8].via: is missing"),
+    ({"routes": [{"to": "10.0.0.0/8", "via": "10.0.0.1"}]}, "routes[0].via: 10.0.0.1 is outside 192.168.233.0/24"),
+    ({"routes": [{"to": "fd00::/8", "via": "fd00::1"}]}, "routes[fd00::/8].to: fd00::/8 is not IPv4"),
+    ({"dns": {"domain": "a b"}}, "dns.domain: 'a b' is not a domain name"),
+    ({"dns": {"domain": "a/b"}}, "dns.domain: 'a/b' is not a domain name"),
+    ({"dns": {"forwarders": ["dns.example"]}}, "dns.forwarders[0]: 'dns.example' is not an IP address"),
+    ({"dns": {"forwarders": ["8.8.8.8"], "forward": False}}, "dns.forwarders: nobody would ask them"),
+    ({"dns": {"records": [{"name": "p", "addresses": []}]}}, "dns.records[p].addresses: is missing"),
+    ({"dns": {"records": [{"name": "p", "addresses": ["1.1.1.1"]}], "enabled": False}}, "dns.records: nobody would"),
+    (
+        {"dns": {"domain": "x.y", "records": [{"name": "web.x.y", "addresses": ["1.1.1.1"]}]}, "reservations": [WEB]},
+        "web.x",
+    ),
+    ({"rangs": []}, "rangs: is not a field of it"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), REFUSED, ids=[message for _fields, message in REFUSED])
+def test_wrong_input_is_refused_by_place_and_value(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        network(**fields)
+    assert str(error.value).startswith("dhcp[vmnet8].")
+    assert message in str(error.value)
+
+
+def test_the_place_is_the_callers() -> None:
+    with pytest.raises(InputError, match=r"^nat_networks\[vmnet8\]\.dhcp\.ranges\[0\]: 192\.168\.234\.10 is outside"):
+        entry = {**BASE, "ranges": ["192.168.234.10-192.168.234.20"]}
+        DhcpNetwork.parse(Fields(entry, "nat_networks[vmnet8].dhcp"))
+
+
+def test_one_bridge_is_listed_once() -> None:
+    with pytest.raises(InputError, match="the bridge vmnet8 is already that of"):
+        parse_networks(entries([BASE, BASE], "dhcp", "bridge"))
+
+
+def test_only_the_bridge_is_needed_to_remove_a_network() -> None:
+    assert parse_networks(entries([{"bridge": "vmnet8"}], "dhcp", "bridge"), False)[0].bridge == "vmnet8"
+
+
+def test_an_isolated_network_has_no_router_and_resolves_nothing_outside() -> None:
+    conf = dnsmasq.render(network(router=False, ipv6="slaac", dns={"forward": False}), "s").conf.splitlines()
+    assert "dhcp-option=option:router" in conf
+    assert "ra-param=vmnet8,600,0" in conf
+    assert "no-resolv" in conf
+    assert not [line for line in conf if line.startswith("server=")]
+
+
+def test_a_guest_that_takes_routes_keeps_its_default_route() -> None:
+    conf = dnsmasq.render(network(routes=[{"to": "10.0.0.0/8", "via": "192.168.233.9"}]), "s").conf
+    line = "dhcp-option=option:classless-static-route,10.0.0.0/8,192.168.233.9,0.0.0.0/0,192.168.233.2\n"
+    assert line in conf
+
+
+def test_reservations_and_records_are_not_in_what_takes_a_restart() -> None:
+    plain = dnsmasq.render(network(dns={"domain": "x.y"}), "s")
+    records = [{"name": "printer", "addresses": ["192.168.233.77"]}]
+    full = dnsmasq.render(network(reservations=[WEB], dns={"domain": "x.y", "records": records}), "s")
+    assert plain.conf == full.conf
+    assert plain != full
+
+
+# What dnsmasq takes.
+
+names = st.from_regex(r"[a-z]([a-z0-9_-]{0,20}[a-z0-9])?", fullmatch=True).filter(
+    lambda n: n not in ("infinite", "ignore")
+)
+printable = st.text(
+    st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), min_size=1, max_size=60
+)
+texts = printable.map(str.strip).filter(bool)
+v4 = st.integers(0, 2**32 - 1).map(lambda n: str(ipaddress.IPv4Address(n)))
+macs = st.integers(1, 2**32).map(lambda n: "52:54:" + ":".join(f"{b:02x}" for b in n.to_bytes(5, "big")[1:]))
+OTHER_NUMBERS = [150, 160, 200, 224, 252, 254]
+VALUES = {
+    "addresses": st.lists(v4, min_size=1, max_size=4),
+    "text": texts.map(lambda t: [t]),
+    "names": st.lists(st.builds("{}.{}".format, names, names), min_size=1, max_size=4),
+    "byte": st.integers(0, 255).map(lambda n: [n]),
+    "short": st.integers(0, 65535).map(lambda n: [n]),
+    "long": st.integers(0, 2**32 - 1).map(lambda n: [n]),
+}
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> dict[str, Any]:
+    prefix = draw(st.integers(16, 29))
+    base = draw(st.integers(1, 126)) << 24
+    subnet = ipaddress.ip_network((base, prefix))
+    subnet6 = ipaddress.ip_network("fd00:233::/64")
+    ipv6 = draw(st.sampled_from(["none", "slaac", "stateful"]))
+    free = range(2, min(subnet.num_addresses - 1, 200))
+    cuts = sorted(draw(st.sets(st.sampled_from(free), max_size=4)))
+    ranges = [f"{subnet[a]}-{subnet[b]}" for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
+    if ipv6 == "stateful" and draw(st.booleans()):
+        ranges.append(f"{subnet6[16]}-{subnet6[4096]}")
+    reserved = draw(st.lists(st.sampled_from(free), unique=True, max_size=4))
+    guests = draw(st.lists(names, unique=True, min_size=len(reserved), max_size=len(reserved)))
+    guest_macs = draw(st.lists(macs, unique=True, min_size=len(reserved), max_size=len(reserved)))
+    reservations = [
+        {
+            "name": name,
+            "mac": mac,
+            "addresses": draw(st.sampled_from([[], [str(subnet[n])], [str(subnet6[n]), str(subnet[n])]])),
+        }
+        for name, mac, n in zip(guests, guest_macs, reserved, strict=True)
+    ]
+    router = draw(st.booleans())
+    chosen = draw(st.sets(st.sampled_from(sorted(OPTIONS)), max_size=5)) - (set() if router else {"router"})
+    options: dict[Any, Any] = {name: draw(VALUES[OPTIONS[name][1]]) for name in sorted(chosen)}
+    for number in draw(st.sets(st.sampled_from(OTHER_NUMBERS[1:]), max_size=2)):
+        options[number] = draw(
+            st.one_of(*VALUES.values()).filter(lambda v: len(v) == 1 or "." in str(v[0]).strip("abc"))
+        )
+    enabled, forward = draw(st.booleans()), draw(st.booleans())
+    dns: dict[str, Any] = {"enabled": enabled, "forward": forward, "domain": draw(st.none() | st.just("lab.internal"))}
+    if enabled:
+        hosts = draw(st.lists(names.map(lambda n: f"r.{n}"), unique=True, max_size=3))
+        dns["records"] = [{"name": name, "addresses": draw(st.lists(v4, min_size=1, max_size=3))} for name in hosts]
+        dns["forwarders"] = draw(st.sampled_from([[], ["8.8.8.8"], ["8.8.8.8", "2001:db8::1"]])) if forward else []
+    return {
+        "bridge": draw(st.sampled_from(["vmnet8", "br-lan.1", "x"])),
+        "addresses": [f"{subnet[1]}/{prefix}", "fd00:233::1/64"],
+        "ranges": ranges,
+        "lease_time": draw(st.sampled_from(["2m", "1h", "3d", "infinite"])),
+        "reservations": reservations,
+        "known_only": draw(st.booleans()),
+        "options": options,
+        "routes": [
+            {"to": f"{n}.0.0.0/8", "via": str(subnet[2])} for n in draw(st.sets(st.integers(1, 220), max_size=28))
+        ],
+        "mtu": draw(st.none() | st.integers(1280, 65535)),
+        "router": router,
+        "ipv6": ipv6,
+        "dns": dns,
+    }
+
+
+def parsed_or_skipped(entry: dict[str, Any]) -> DhcpNetwork:
+    """Lists of other values than one kind are not what an unknown number takes; those are refused, which is fine here."""
+    try:
+        return DhcpNetwork.parse(Fields(entry, "dhcp[x]"))
+    except InputError as error:
+        if ".options." not in error.at:
+            raise
+        return DhcpNetwork.parse(Fields({**entry, "options": {}}, "dhcp[x]"))
+
+
+@pytest.mark.skipif(not shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), reason="needs dnsmasq")
+@settings(max_examples=50, deadline=None)
+@given(networks())
+def test_dnsmasq_takes_every_file_that_can_be_written(entry: dict[str, Any]) -> None:
+    files = dnsmasq.render(parsed_or_skipped(entry), "default")
+    assert max(len(line) for text in files for line in text.splitlines()) < 1024
+    guests = "".join(f"dhcp-host={line}\n" for line in files.reservations.splitlines() if not line.startswith("#"))
+    command = [shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), "--test", "--conf-file=-"]
+    result = subprocess.run(command, input=files.conf + guests, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+    assert result.returncode == 0, result.stderr + files.conf + guests
+
+
+@settings(max_examples=200, deadline=None)
+@given(networks())
+def test_what_is_written_is_read_back(entry: dict[str, Any]) -> None:
+    wanted = parsed_or_skipped(entry)
+    assert dnsmasq.show(dnsmasq.parse(wanted.bridge, dnsmasq.render(wanted, "default"))) == dnsmasq.show(wanted)
+
+
+# Plans.
+
+
+def request(*networks: DhcpNetwork, **options: Any) -> Request:
+    return Request(entries=networks, option="dhcp", **options)
+
+
+def planned(host: Any, *networks: DhcpNetwork, **options: Any) -> Plan:
+    """The plan, and that the state it leads to needs nothing more."""
+    plan = plan_dhcp(request(*networks, **options), host)
+    assert not plan_dhcp(request(*networks, **options), plan.after)
+    assert bool(_diff.render(plan)) == bool(plan)
+    return plan
+
+
+@settings(max_examples=50, deadline=None)
+@given(networks(), networks())
+def test_a_plan_leads_to_where_nothing_is_left_to_do(first: dict[str, Any], second: dict[str, Any]) -> None:
+    one, two = parsed_or_skipped(first), parsed_or_skipped(second)
+    state = planned({}, one).after
+    state = planned(state, two).after
+    assert planned(state, purge=True).after == {}
+
+
+def test_a_new_reservation_reloads_and_a_new_range_restarts() -> None:
+    state = planned({}, network()).after
+    for changed, takes_reload in ((network(reservations=[WEB]), True), (network(lease_time="2h"), False)):
+        plan = planned(state, changed)
+        [(old, new)] = [pair for pair in plan.changed if isinstance(pair[1], Unit)]
+        assert isinstance(old, Unit)
+        assert isinstance(new, Unit)
+        assert systemd._takes_reload(old, new) == takes_reload
+
+
+def test_another_network_is_left_running() -> None:
+    other = network(bridge="vmnet9")
+    state = planned({}, network(), other).after
+    plan = planned(state, network(lease_time="2h"))
+    assert [new.name for _old, new in plan.changed if isinstance(new, Unit)] == [UNIT]
+
+
+def test_a_process_that_missed_what_was_written_is_restarted() -> None:
+    """A run that was killed between writing and restarting."""
+    old = planned({}, network()).after
+    new = planned(old, network(lease_time="2h")).after
+    state = {**new, Key("unit", UNIT): old[Key("unit", UNIT)]}
+    assert [r for _old, r in planned(state, network(lease_time="2h")).changed] == [new[Key("unit", UNIT)]]
+
+
+def test_a_new_unit_file_restarts_the_networks_of_all_scopes() -> None:
+    state = dict(planned({}, network(), scope="a").after)
+    state[Key("file", TEMPLATE)] = File(TEMPLATE, "old\n")
+    state[Key("unit", UNIT)] = loaded(Unit(UNIT, enabled=True, active=True), state, "vmnet8")
+    plan = planned(state, network(bridge="vmnet9"), scope="b")
+    assert UNIT in [new.name for _old, new in plan.changed]
+
+
+def test_the_network_of_another_scope_is_refused_by_name() -> None:
+    state = planned({}, network(), scope="theirs").after
+    for what in ("present", "absent"):
+        with pytest.raises(HostError, match=r"^dhcp\[vmnet8\]\.bridge: vmnet8 belongs to the scope theirs"):
+            plan_dhcp(request(network(), scope="mine", state=what), state)
+    assert not plan_dhcp(request(scope="mine", purge=True), state)
+
+
+def test_absent_leaves_nothing_not_even_leases() -> None:
+    state = {**planned({}, network()).after, Key("leases", "/var/lib/vmnet/vmnet8"): Leases("/var/lib/vmnet/vmnet8")}
+    assert planned(state, network(), state="absent").after == {}
+    assert planned(state, purge=True).after == {}
+
+
+def test_the_unit_file_stays_while_a_network_does() -> None:
+    state = planned({}, network(), network(bridge="vmnet9")).after
+    after = planned(state, network(), state="absent").after
+    assert Key("file", TEMPLATE) in after
+    assert Key("unit", layout.dhcp_unit("vmnet9")) in after
+    assert not [key for key in after if "vmnet8" in key.name]
+
+
+def test_without_systemd_the_module_says_so() -> None:
+    with pytest.raises(HostError, match="needs systemd"):
+        plan_dhcp(request(network(), systemd=False), {})
+
+
+def test_the_networks_of_the_scope_are_shown_as_entries() -> None:
+    wanted = network(reservations=[WEB], options={"ntp-server": "192.168.233.2"}, lease_time="30m")
+    after = planned({}, wanted).after
+    assert show_dhcp(request(wanted), after) == [dnsmasq.show(wanted)]
