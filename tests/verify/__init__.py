@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the Molecule scenarios share: their steps, runs of Ansible, guests, and small clients and servers."""
+
+from .ansible import Run, recorded, refusals, run_playbook
+from .guests import boot_guests, wait_for_ipv6
+from .scenario import Scenario, snapshots
+from .talk import answers, ask, seen_address, serve
+
+__all__ = [
+    "Run",
+    "Scenario",
+    "answers",
+    "ask",
+    "boot_guests",
+    "recorded",
+    "refusals",
+    "run_playbook",
+    "seen_address",
+    "serve",
+    "snapshots",
+    "wait_for_ipv6",
+]

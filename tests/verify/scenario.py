@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The scenario under way: its name, its bed, and the files that one step leaves for the next."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from lab import Bed, Host, Snapshot
+
+T = TypeVar("T")
+HOSTS = {"host12": "bookworm", "host13": "trixie"}
+
+
+class Scenario:
+    """Where Molecule says that we are."""
+
+    def __init__(self) -> None:
+        self.name = os.environ["MOLECULE_SCENARIO_NAME"]
+        self.directory = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+        self.work = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+        self.inventory = self.work / "inventory"
+
+    def networks(self, host: str) -> list[dict[str, Any]]:
+        """The networks of the role that the scenario is named after, as the inventory has them."""
+        files = (self.directory / "group_vars/hosts.yml", self.directory / f"host_vars/{host}.yml")
+        variables: dict[str, Any] = {}
+        for file in files:
+            if file.exists():
+                variables |= yaml.safe_load(file.read_text())
+        return list(variables[f"{self.name}_networks"])
+
+    def create(self) -> None:
+        bed = Bed.up(self.name, HOSTS, replace=True)
+        (self.inventory / "hosts.json").write_text(json.dumps(bed.inventory()))
+        (self.work / "runs.jsonl").write_text("")
+        self.keep_snapshots("before", bed.hosts)
+
+    def reboot(self) -> None:
+        bed = Bed.attach(self.name)
+        self.keep_snapshots("running", bed.hosts)
+        on_each(bed.hosts, Host.reboot)
+        self.keep_snapshots("rebooted", bed.hosts)
+
+    def destroy(self) -> None:
+        Bed(self.name).down()
+
+    def keep_snapshots(self, moment: str, hosts: Mapping[str, Host]) -> None:
+        for name, snapshot in on_each(hosts, Host.snapshot).items():
+            (self.work / f"{moment}-{name}.json").write_text(json.dumps(snapshot, indent=1))
+
+    def snapshot(self, moment: str, host: Host) -> Snapshot:
+        """One that was kept."""
+        return dict(json.loads((self.work / f"{moment}-{host.name}.json").read_text()))
+
+
+def on_each(hosts: Mapping[str, Host], work: Callable[[Host], T]) -> dict[str, T]:
+    """Do the same on all hosts at once."""
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(hosts, pool.map(work, hosts.values()), strict=True))
+
+
+def snapshots(bed: Bed) -> dict[str, Snapshot]:
+    return on_each(bed.hosts, Host.snapshot)
