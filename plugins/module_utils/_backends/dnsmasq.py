@@ -49,10 +49,11 @@ def remove_leases(plan: Plan) -> None:
             os.unlink(leases.name)
         for root in (layout.DHCP_STATE, _PRIVATE):
             shutil.rmtree(f"{root}/{name}", ignore_errors=True)
-            try:
-                os.rmdir(root)
-            except OSError:
-                pass  # not empty, or not there
+    for root in (layout.DHCP_STATE, _PRIVATE, layout.DHCP_LOADED) if plan.removed else ():
+        try:
+            os.rmdir(root)
+        except OSError:
+            pass  # not empty, or not there
 
 
 def with_loaded(unit: Unit, bridge: str) -> Unit:

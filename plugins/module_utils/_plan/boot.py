@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from typing import Optional
 
 from .._model import layout
@@ -12,6 +14,16 @@ from .._model.resource import File, Key, Resource, State, Unit
 from .._model.ruleset import PROGRAM
 from .._render import boot
 from .core import Plan, Request
+
+_COME_WITH = {
+    "*": (
+        Key(File.kind, layout.RESTORE),
+        Key(File.kind, layout.unit_file(layout.SERVICE)),
+        Key(Unit.kind, layout.SERVICE),
+    ),
+    "*.nft": (Key(File.kind, layout.PROGRAM), PROGRAM.key),
+    f"{layout.DHCP}/*": (Key(File.kind, layout.unit_file(layout.DHCP_SERVICE)),),
+}
 
 
 def put_file(state: dict[Key, Resource], path: str, text: str, mode: int = 0o644) -> None:
@@ -38,17 +50,19 @@ def complete(request: Request, before: State, after: dict[Key, Resource]) -> Pla
             after[unit.key] = unit
         else:
             after.pop(unit.key, None)
-    implied = set()
-    if _has_records(before) != needed:
-        implied = {Key(File.kind, layout.RESTORE), Key(File.kind, layout.unit_file(layout.SERVICE)), unit.key}
-    if _has_records(before, ".nft") != _has_records(after, ".nft"):
-        implied |= {Key(File.kind, layout.PROGRAM), PROGRAM.key}
-    return Plan(before, after, frozenset(implied))
+    return Plan(before, after, frozenset(_implied(before, after)))
 
 
-def _has_records(state: State, suffix: str = "") -> bool:
-    """Whether there is a file in a scope's directory, under one of the roots."""
-    return any(key.kind == File.kind and key.name.endswith(suffix) and _is_record(key.name) for key in state)
+def _implied(before: State, after: State) -> Iterator[Key]:
+    """What comes with the first record of a kind and goes with the last."""
+    for kind, keys in _COME_WITH.items():
+        if _has_records(before, kind) != _has_records(after, kind):
+            yield from keys
+
+
+def _has_records(state: State, kind: str = "*") -> bool:
+    """Whether there is a file in a scope's directory, under one of the roots, that matches the pattern."""
+    return any(key.kind == File.kind and _is_record(key.name) and fnmatch(key.name, kind) for key in state)
 
 
 def _is_record(path: str) -> bool:
