@@ -14,7 +14,18 @@ from .command import LabError, run
 _HERE = Path(__file__).parent
 
 # In the order of insmod.
-_BOOT_MODULES = ("virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "virtio_net", "virtio_console")
+_BOOT_MODULES = (
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev",
+    "virtio_pci",
+    "virtio_mmio",
+    "failover",
+    "net_failover",
+    "virtio_net",
+    "virtio_console",
+)
 _SCTP_MODULES = ("libcrc32c", "udp_tunnel", "ip6_udp_tunnel", "sctp")
 _PROGRAMS = ("/usr/bin/socat",)
 

@@ -51,6 +51,8 @@ class Host(Node):
         ]
         files = {
             "etc/lab/uplink.batch": "".join(f"{line}\n" for line in uplink),
+            # eth0 and eth1 are on one LAN: neither eth1 nor a bridge that it becomes a port of may answer ARP for eth0.
+            "etc/sysctl.d/10-lab.conf": "net.ipv4.conf.default.arp_ignore = 1\nnet.ipv4.conf.eth1.arp_ignore = 1\n",
             "etc/hostname": f"{self.name}\n",
             "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n{self.address} {self.name}\n",
             "etc/machine-id": f"{uuid.uuid4().hex}\n",
