@@ -9,7 +9,7 @@
 #   guest: @<nonce> <exit status> / <stdout in base64> / <stderr in base64> / .<nonce>
 #
 # Kernel messages go to the serial port and cannot get between.
-export PATH=/bin HOME=/tmp
+export PATH=/bin:/usr/bin HOME=/tmp
 /bin/busybox --install -s /bin
 mount -t devtmpfs none /dev
 mount -t proc none /proc
