@@ -47,9 +47,7 @@ def capture(node: Node, interface: str, expression: str = "") -> Iterator[Captur
     log = node.log_of(name)
     argv = ["tcpdump", "-nn", "-U", "--immediate-mode", "-Z", "root", "-i", interface, "-w", str(file)]
     argv += [expression] if expression else []
-    process = processes.spawn(
-        node.state, f"{node.name}: {name}", namespaces.inside(node.namespace, argv), log=log
-    )
+    process = processes.spawn(node.state, f"{node.name}: {name}", namespaces.inside(node.namespace, argv), log=log)
 
     def listening() -> bool:
         return "listening on" in log.read_text() or not processes.alive(process)

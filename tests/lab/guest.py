@@ -158,7 +158,9 @@ class Guest:
             answer = self._read_answer(console, nonce, timeout + 10, line)
         status, stdout, stderr = answer
         if status == 137 and time.monotonic() - started >= limit * 0.9:
-            raise CommandError(f"guest {self.name}: {line}: not done after {limit} s\n{tail(stdout)}{tail(stderr)}".rstrip())
+            raise CommandError(
+                f"guest {self.name}: {line}: not done after {limit} s\n{tail(stdout)}{tail(stderr)}".rstrip()
+            )
         return Result(status, stdout, stderr)
 
     def _read_answer(self, console: socket.socket, nonce: str, timeout: float, line: str) -> tuple[int, str, str]:
@@ -177,7 +179,7 @@ class Guest:
                 raise ConnectionError("console closed")
             received += part
         status, stdout, stderr = received[received.index(begin) + len(begin) : received.index(end)].splitlines()[:3]
-        return int(status), *(base64.b64decode(text).decode(errors="replace") for text in (stdout, stderr))
+        return int(status), _decoded(stdout), _decoded(stderr)
 
     def stop(self) -> None:
         """Power off: the tap loses its carrier. Nothing is saved; a guest has no disk."""
@@ -190,6 +192,10 @@ class Guest:
         self._socket.unlink(missing_ok=True)
 
     kill = stop
+
+
+def _decoded(text: bytes) -> str:
+    return base64.b64decode(text).decode(errors="replace")
 
 
 def _drain(console: socket.socket) -> None:

@@ -30,7 +30,9 @@ class Node:
         self, command: str | Sequence[str], *, check: bool = True, timeout: float = 60, input: str | None = None
     ) -> Result:
         """Run a shell command line (or an argument vector) here; raises CommandError unless `check=False`."""
-        result = run(["ip", "netns", "exec", self.namespace, *argv_of(command)], check=False, timeout=timeout, input=input)
+        result = run(
+            ["ip", "netns", "exec", self.namespace, *argv_of(command)], check=False, timeout=timeout, input=input
+        )
         return result.checked(f"{self.name}: {shown(command)}") if check else result
 
     def spawn(self, command: str | Sequence[str], *, name: str = "") -> Process:

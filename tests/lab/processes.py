@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from .command import LabError
@@ -118,7 +119,7 @@ def kill_all(bed: str, cgroup: str = "") -> None:
         time.sleep(0.02)
     below = sorted((path for path in group.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
     for path in [*below, group]:
-        wait_for(f"control group {path} removed", lambda path=path: _rmdir(path), timeout=5)
+        wait_for(f"control group {path} removed", partial(_rmdir, path), timeout=5)
     if not cgroup:
         _rmdir(group.parent)  # unless another bed is there
 
@@ -131,4 +132,3 @@ def _rmdir(path: Path) -> bool:
     except OSError:
         return False
     return True
-

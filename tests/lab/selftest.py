@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from . import ssh
@@ -28,12 +29,22 @@ from .state import bed_names
 BED = "selftest"
 MACS = ("52:54:00:00:00:65", "52:54:00:00:00:66")
 
-_SANDBOX = (
-    "ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes NoNewPrivileges=yes DynamicUser=yes "
-    "ProtectProc=invisible ProtectKernelTunables=yes ProtectControlGroups=yes RestrictNamespaces=yes "
-    "MemoryDenyWriteExecute=yes SystemCallFilter=@system-service AmbientCapabilities=CAP_NET_ADMIN "
-    "CapabilityBoundingSet=CAP_NET_ADMIN"
-).split()
+_SANDBOX = [
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    "NoNewPrivileges=yes",
+    "DynamicUser=yes",
+    "ProtectProc=invisible",
+    "ProtectKernelTunables=yes",
+    "ProtectControlGroups=yes",
+    "RestrictNamespaces=yes",
+    "MemoryDenyWriteExecute=yes",
+    "SystemCallFilter=@system-service",
+    "AmbientCapabilities=CAP_NET_ADMIN",
+    "CapabilityBoundingSet=CAP_NET_ADMIN",
+]
 
 
 @contextmanager
@@ -300,7 +311,7 @@ def main() -> None:
         bed = Bed.up(BED, {f"host{12 + number}": release for number, release in enumerate(RELEASES)})
     try:
         for promise in PROMISES:
-            if attempt(lambda promise=promise: promise(bed), promise.__name__):
+            if attempt(partial(promise, bed), promise.__name__):
                 passed += 1
             else:
                 failed += 1

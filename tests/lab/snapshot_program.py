@@ -40,16 +40,12 @@ def links():
 def addresses():
     for link in ip_json("address"):
         for entry in link.get("addr_info", []):
-            if entry.get("dynamic") and entry.get("family") == "inet6":
-                entry.pop("label", None)
             yield f"{link['ifname']} {flat(entry, 'family', 'local', 'prefixlen', 'broadcast', 'scope', 'label', 'noprefixroute')}"
 
 
 def routes():
     for family in ("-4", "-6"):
         for route in ip_json(family, "route", "show", "table", "all"):
-            if family == "-6" and (route.get("type") == "multicast" or "expires" in route and route.get("flags") == ["cache"]):
-                continue
             keys = ("type", "dst", "gateway", "dev", "table", "protocol", "scope", "prefsrc", "metric", "nexthops")
             yield f"{family} {flat(route, *keys)}"
 
@@ -68,8 +64,8 @@ def neighbours():
 def nftables():
     """In the order in which nft prints them, without counters."""
     counter = re.compile(r"counter packets \d+ bytes \d+")
-    for number, line in enumerate(output("nft", "list", "ruleset")):
-        yield f"{number:05} {counter.sub('counter', line)}"
+    for line in output("nft", "list", "ruleset"):
+        yield counter.sub("counter", line)
 
 
 VOLATILE_SYSCTLS = re.compile(
@@ -116,7 +112,7 @@ def processes():
                 parent = int(file.read().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-        session = "session-" in cgroup or "user.slice" in cgroup or parent == 0 and pid != 1
+        session = "session-" in cgroup or "user.slice" in cgroup or (parent == 0 and pid != 1)
         if command and pid not in skipped and not session and not transient(command):
             yield command
 
@@ -136,13 +132,31 @@ def unit_files():
 
 def units():
     kinds = "--type=service,socket,timer,path,mount,target"
-    for line in output("systemctl", "list-units", "--state=active,failed,activating,deactivating", "--no-legend", "--no-pager", "--plain", kinds):
+    for line in output(
+        "systemctl",
+        "list-units",
+        "--state=active,failed,activating,deactivating",
+        "--no-legend",
+        "--no-pager",
+        "--plain",
+        kinds,
+    ):
         fields = line.split()
         if not UNIT_NOISE.match(fields[0]) and fields[1] == "loaded":
             yield " ".join(fields[:4])
 
 
-TREES = ("/etc", "/usr/local", "/usr/lib/systemd", "/usr/lib/sysctl.d", "/var/lib", "/var/cache", "/run", "/root", "/opt")
+TREES = (
+    "/etc",
+    "/usr/local",
+    "/usr/lib/systemd",
+    "/usr/lib/sysctl.d",
+    "/var/lib",
+    "/var/cache",
+    "/run",
+    "/root",
+    "/opt",
+)
 VOLATILE_PATHS = re.compile(
     r"/etc/ld\.so\.cache|/etc/\.pwd\.lock|/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$"
     r"|/run/(systemd|user|log|lock|udev|sshd|dbus|host|initctl|credentials|motd|utmp|mount|sudo|screen)"
@@ -191,8 +205,20 @@ def groups():
 
 
 SECTIONS = (
-    links, addresses, routes, rules, neighbours, nftables, sysctls, processes, unit_files, units, files, users, groups,
+    links,
+    addresses,
+    routes,
+    rules,
+    neighbours,
+    sysctls,
+    processes,
+    unit_files,
+    units,
+    files,
+    users,
+    groups,
 )
 
 if __name__ == "__main__":
-    print(json.dumps({section.__name__: sorted(section()) for section in SECTIONS}))
+    found = {section.__name__: sorted(section()) for section in SECTIONS}
+    print(json.dumps(found | {"nftables": list(nftables())}))

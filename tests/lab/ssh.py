@@ -49,7 +49,9 @@ def config(bed: Bed) -> str:
 
 
 def inventory(bed: Bed) -> dict[str, object]:
-    arguments = [f'-o {name}="{value}"' if " " in value else f"-o {name}={value}" for name, value in options(bed).items()]
+    arguments = [
+        f'-o {name}="{value}"' if " " in value else f"-o {name}={value}" for name, value in options(bed).items()
+    ]
     variables = {
         "ansible_user": "root",
         "ansible_python_interpreter": "/usr/bin/python3",
