@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 from collections.abc import Iterator
@@ -200,7 +201,9 @@ def _address(netlink: Any, command: str, index: int, text: str) -> None:
     try:
         netlink.addr(command, index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen, **flags)
     except NetlinkError as error:
-        raise HostError(f"the kernel refused to {command} the address {text}: {os.strerror(error.code)}") from None
+        # Turning IPv6 off on a bridge takes its addresses with it.
+        if command != "del" or error.code != errno.EADDRNOTAVAIL:
+            raise HostError(f"the kernel refused to {command} the address {text}: {os.strerror(error.code)}") from None
 
 
 def _delete(netlink: Any, name: str) -> None:
