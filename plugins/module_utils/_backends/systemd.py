@@ -69,17 +69,19 @@ def _systemctl_all(verb: str, units: list[Unit]) -> None:
     """Raises HostError with the last words of the units that failed."""
     names = [unit.name for unit in units]
     if names:
-        result = run([_systemctl(), verb, "--quiet", "--", *names], check=False)
+        result = run([_systemctl(), verb, "--", *names], check=False)
         if result.returncode != 0:
             raise HostError(f"{result.stderr.strip()}\n{_why(names)}")
 
 
 def _why(names: list[str]) -> str:
-    """The last words of the units that failed."""
+    """The last words of the units that failed, of their processes too, which ``systemctl status`` leaves out."""
     failed = [unit for unit in names if run([_systemctl(), "is-active", "--quiet", unit], check=False).returncode != 0]
-    return "\n".join(
-        run([_systemctl(), "status", "--no-pager", "--lines=5", "--", *failed[:3]], check=False).stdout.splitlines()
-    )
+    journal = find("journalctl", "systemd")
+    run([journal, "--sync"], check=False)  # what was said last may still be on its way
+    units = [f"--unit={unit}" for unit in failed[:3]]
+    shown = run([journal, "--no-pager", "--output=cat", "--lines=12", *units], check=False) if units else None
+    return shown.stdout.strip() if shown else ""
 
 
 def _is_unit_file(resource: object) -> bool:
