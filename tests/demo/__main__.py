@@ -99,7 +99,9 @@ def check(report: Report, claim: Claim, told: Story) -> None:
     except Refuted as problem:
         report.refuted(claim.says, problem.expected, problem.measured, time.monotonic() - started)
     except Exception as problem:  # whatever goes wrong in one claim, the others have something to say
-        report.refuted(claim.says, "a measurement", f"{type(problem).__name__}: {problem}", time.monotonic() - started)
+        report.refuted(
+            claim.says, "that it can be measured", f"{type(problem).__name__}: {problem}", time.monotonic() - started
+        )
     else:
         report.claim(claim.says, measured, time.monotonic() - started)
 

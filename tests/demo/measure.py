@@ -50,13 +50,14 @@ class Ping:
     times: tuple[str, ...]
 
     def __str__(self) -> str:
-        times = f", {'/'.join(self.times)} ms" if self.times else ""
+        times = f", {'/'.join(f'{float(time):.1f}' for time in self.times)} ms" if self.times else ""
         return f"{self.received} of {self.sent} answered{times}"
 
     @classmethod
     def parse(cls, text: str) -> Ping:
         counts, times = _COUNTS.search(text), _TIMES.search(text)
-        return cls(*map(int, counts.groups()) if counts else (0, 0), times.groups() if times else ())
+        sent, received = counts.groups() if counts else ("0", "0")
+        return cls(int(sent), int(received), times.groups() if times else ())
 
 
 def ping(station: Station, address: str, count: int = 2) -> Ping:
@@ -65,8 +66,7 @@ def ping(station: Station, address: str, count: int = 2) -> Ping:
 
 
 def ping_command(address: str, count: int = 2, interval: float = 0.3) -> str:
-    limit = round(count * interval + _PATIENCE)
-    return f"ping -q -c {count} -i {interval} -W 1 -w {limit} {address} 2>&1 || true"
+    return f"ping -q -c {count} -i {interval} -W 1 {address}"
 
 
 def expect_ping(station: Station, address: str, count: int = 2) -> Ping:

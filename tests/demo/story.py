@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+
 from lab import Bed, CommandError, Guest, Host, LabError
 
 from .playbook import Run
@@ -21,6 +22,7 @@ INTERNET = "8.8.8.8"
 INTERNET6 = "2001:4860:4860::8888"
 ROUTER = "192.168.1.1"
 NEIGHBOUR = "192.168.1.20"
+ATTACKER = "192.168.1.66"
 CONTROLLER = "192.168.1.250"
 
 NAT_SUBNET = "192.168.233.0/24"

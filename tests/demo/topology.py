@@ -9,33 +9,33 @@ from collections.abc import Mapping
 
 from lab import Host
 
-from .story import FORWARDED, HOST_ONLY_HOST, INTERNET, NAT_GATEWAY, NEIGHBOUR, ROUTER, Port
+from .story import ATTACKER, FORWARDED, HOST_ONLY_HOST, INTERNET, NAT_GATEWAY, NEIGHBOUR, ROUTER, Port
 
 
 def picture(host: Host, ports: Mapping[str, Port], addresses: Mapping[str, str]) -> str:
     """The bed as it is: the guests at their taps, with the addresses that they were given."""
     tap = {name: f"{port.tap:^7}" for name, port in ports.items()}
-    at = {name: f"{address:^17}" for name, address in addresses.items()}
-    title = f" {host.name} (Debian, {host.release}) "
+    at = {name: f"{address:^15}" for name, address in addresses.items()}
+    title = f" {host.name}, Debian 12 "
     return f"""\
-                      internet {INTERNET}
-                             │
-                      router {ROUTER}, DHCP server of the LAN
-                             │
-  LAN ═══════╤═══════════════╧╤═════════════════╤══════════════════════╤═════ 192.168.1.0/24
-         neighbour         attacker             │                      │
-       {NEIGHBOUR:^13}    192.168.1.66           │                      │
-                                              eth0                   eth1
-  ┌─{title:─<42}{host.address:^13}───────────(no address)─────┐
-  │                                             │                      │               │
-  │     host-only                            NAT│              bridged │               │
-  │     no way out                 masquerade ▲ │ ▼ {FORWARDED}             │               │
-  │  ┌─────────────────┐            ┌───────────┴─────────┐    ┌───────┴─────────┐     │
-  │  │ vmnet1          │            │ vmnet8              │    │ br0             │     │
-  │  │ {HOST_ONLY_HOST:<15} │            │ {NAT_GATEWAY:<15}     │    │ no address      │     │
-  │  └──┬───────────┬──┘            └───────────┬─────────┘    └───────┬─────────┘     │
-  │  {tap["client"]}     {tap["peer"]}                    {tap["web"]}                {tap["desk"]}            │
-  └─────┼───────────┼───────────────────────────┼──────────────────────┼───────────────┘
-     client        peer                        web                   desk
- {at["client"]}{at["peer"]}   {at["web"]:>22}  {at["desk"]:>20}
+                              internet {INTERNET}
+                                  │
+                              router {ROUTER}, the LAN's DHCP server
+                                  │
+   LAN  ═════╤══════════════════╤═╧═══════════════╤══════════════════════╤════  192.168.1.0/24
+         neighbour           attacker             │                      │
+       {NEIGHBOUR:^13}      {ATTACKER:^13}         │                      │
+                                                eth0                   eth1
+    ┌─{title:─<33}─────────── {host.address:^13} ───────────no address────────┐
+    │                                             │                      │             │
+    │    host-only                            NAT │              bridged │             │
+    │    no way out                  masquerade ▲ │ ▼ {FORWARDED:<5}            │             │
+    │  ┌───────────────────┐          ┌───────────┴─────────┐    ┌───────┴────────┐    │
+    │  │ {"vmnet1":<17} │          │ {"vmnet8":<19} │    │ {"br0":<14} │    │
+    │  │ {HOST_ONLY_HOST:<17} │          │ {NAT_GATEWAY:<19} │    │ {"no address":<14} │    │
+    │  └──┬─────────────┬──┘          └───────────┬─────────┘    └───────┬────────┘    │
+    │  {tap["client"]}       {tap["peer"]}                  {tap["web"]}                {tap["desk"]}          │
+    └─────┼─────────────┼─────────────────────────┼──────────────────────┼─────────────┘
+       client          peer                      web                   desk
+    {at["client"]} {at["peer"]}        {at["web"]}        {at["desk"]}
 """
