@@ -214,6 +214,7 @@ def test_purge_spares_other_scopes_foreign_bridges_and_adopted_ones() -> None:
     assert {r.name for r in after.values() if isinstance(r, Bridge)} == {"theirs", "docker0", "lan"}
     assert get(after, Bridge, "docker0") == get(before, Bridge, "docker0")
     assert get(after, Bridge, "theirs") == get(before, Bridge, "theirs")
+    assert get(after, Bridge, "lan") == get(before, Bridge, "lan")
 
 
 def test_purge_of_one_bridge_leaves_the_rest_of_the_scope() -> None:

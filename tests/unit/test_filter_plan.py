@@ -1,0 +1,314 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of the packet filter of a host: policies, source NAT and port forwards of several scopes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model import policy as policies
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import forwarding_families
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import State, Sysctl, Unit
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.ruleset import PROGRAM, Element, Program
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
+    plan_filter,
+    replaces_bridge,
+    replaces_listener,
+    show_forwards,
+    show_networks,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._render import ruleset
+from ansible_collections.tapestry.vmnet.tests.unit.support import (
+    FILTER,
+    Planner,
+    applied,
+    files_of,
+    forward,
+    get,
+    host,
+    named,
+    nat,
+    part,
+    planned,
+    policy,
+)
+from ansible_collections.tapestry.vmnet.tests.unit.wishes import BRIDGES, forwards, nats, policies_of
+
+PLANNERS: dict[str, Planner] = {
+    "policies": plan_filter("policies", replaces_bridge),
+    "nat": plan_filter("nat", replaces_bridge),
+    "port_forwards": plan_filter("port_forwards", replaces_listener),
+}
+FORWARD4, FORWARD6 = "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"
+QUIET = host(Sysctl(FORWARD4, "0"), Sysctl(FORWARD6, "0"))
+
+
+def request(option: str, *entries: Any, **options: Any) -> Request:
+    return Request(entries, option=option, **options)
+
+
+def made(wish: Request, state: State) -> State:
+    """The host after a run, which a second run finds as it should be."""
+    plan = PLANNERS[wish.option]
+    after = applied(state, planned(plan, wish, part(state, FILTER)))
+    assert not plan(wish, part(after, FILTER))
+    return after
+
+
+def elements(state: State) -> set[Element]:
+    return {r for r in state.values() if isinstance(r, Element)}
+
+
+def recorded(state: State, scope: str = "", module: str = "") -> set[Element]:
+    suffix = f"/{scope}/{module}.nft" if scope else ".nft"
+    texts = [text for path, text in files_of(state).items() if path.endswith(suffix) and path != layout.PROGRAM]
+    return {e for text in texts for e in ruleset.parse(text)}
+
+
+def nat_policy(bridge: str = "vmnet8", subnet: str = "192.168.233.0/24", **values: Any) -> Any:
+    return policy(bridge=bridge, subnets=[subnet], mode="nat", **values)
+
+
+def web(**values: Any) -> Any:
+    return forward(**{"listen": 8080, "to_address": "192.168.233.101", "to_port": 80, **values})
+
+
+def test_the_first_policy_brings_the_program_its_files_the_unit_and_forwarding() -> None:
+    after = made(request("policies", nat_policy()), QUIET)
+    assert elements(after) == set(nat_policy().elements("default")) == recorded(after)
+    assert get(after, Program, "vmnet") == PROGRAM
+    assert files_of(after)[layout.PROGRAM] == ruleset.program()
+    assert set(files_of(after)) == {
+        "/etc/vmnet/default/policies.nft",
+        "/etc/vmnet/program.nft",
+        "/etc/vmnet/restore",
+        "/etc/sysctl.d/60-vmnet.conf",
+        "/etc/systemd/system/vmnet.service",
+    }
+    assert get(after, Unit, layout.SERVICE) == Unit(layout.SERVICE, enabled=True, active=True)
+    assert (get(after, Sysctl, FORWARD4).value, get(after, Sysctl, FORWARD6).value) == ("1", "0")
+
+
+@pytest.mark.parametrize("was", ["0", "1"])
+@pytest.mark.parametrize("how", ["absent", "purge", "purge_bridges"])
+def test_with_the_last_element_everything_goes_and_forwarding_is_what_it_was(was: str, how: str) -> None:
+    before = host(Sysctl(FORWARD4, was), Sysctl(FORWARD6, was))
+    state = made(request("policies", nat_policy()), before)
+    wish = {
+        "absent": request("policies", named(bridge="vmnet8"), state="absent"),
+        "purge": request("policies", purge=True),
+        "purge_bridges": request("policies", purge_bridges=("vmnet8",)),
+    }[how]
+    assert made(wish, state) == before
+
+
+def test_forwarding_stays_off_for_an_isolated_network() -> None:
+    after = made(
+        request("policies", policy(bridge="br0", subnets=["10.0.0.0/24", "fd00::/64"], mode="isolated")), QUIET
+    )
+    assert (get(after, Sysctl, FORWARD4).value, get(after, Sysctl, FORWARD6).value) == ("0", "0")
+    assert layout.SYSCTLS not in files_of(after)
+
+
+def test_forwarding_stays_on_while_another_scope_needs_it() -> None:
+    state = made(request("policies", nat_policy()), QUIET)
+    state = made(request("policies", nat_policy("vmnet9", "10.9.0.0/24"), scope="lab"), state)
+    state = made(request("policies", purge=True), state)
+    assert get(state, Sysctl, FORWARD4).value == "1"
+    assert files_of(state)[layout.SYSCTLS] == f"# was 0\n{FORWARD4} = 1\n"
+    assert made(request("policies", purge=True, scope="lab"), state) == QUIET
+
+
+def test_a_kernel_without_ipv6_has_no_ipv6_forwarding_to_turn_on() -> None:
+    state = made(request("policies", policy(bridge="br0", mode="open")), host(Sysctl(FORWARD4, "0")))
+    assert get(state, Sysctl, FORWARD4).value == "1"
+    assert FORWARD6 not in files_of(state)[layout.SYSCTLS]
+
+
+def test_an_entry_stands_for_all_that_its_bridge_has() -> None:
+    state = made(
+        request("policies", nat_policy(uplinks=["eth0"], peers=["vmnet1"]), nat_policy("vmnet9", "10.9.0.0/24")), QUIET
+    )
+    after = made(request("policies", nat_policy()), state)
+    assert {e for e in elements(after) if e.bridge == "vmnet8"} == set(nat_policy().elements("default"))
+    assert {e for e in elements(after) if e.bridge == "vmnet9"} == {e for e in elements(state) if e.bridge == "vmnet9"}
+
+
+def test_changing_one_forward_changes_one_element() -> None:
+    state = made(request("port_forwards", web(), web(listen=2222, to_port=22)), QUIET)
+    change = PLANNERS["port_forwards"](request("port_forwards", web(to_address="192.168.233.102")), state)
+    only = change.only(Element.kind, Program.kind)
+    assert [(old.value, new.value) for old, new in only.changed] == [("192.168.233.101 . 80", "192.168.233.102 . 80")]  # type: ignore[attr-defined]
+    assert (only.created, only.removed) == ([], [])
+
+
+def test_a_forward_that_is_not_listed_stays_unless_purged() -> None:
+    state = made(request("port_forwards", web()), QUIET)
+    state = made(request("port_forwards", web(listen=2222)), state)
+    assert len(elements(state)) == 2
+    state = made(request("port_forwards", web(listen=2222), purge=True), state)
+    assert {e.parts for e in elements(state)} == {("tcp", "2222")}
+
+
+def test_absent_removes_only_the_listener_that_is_named() -> None:
+    state = made(request("port_forwards", web(), web(listen=2222)), QUIET)
+    state = made(request("port_forwards", web(), state="absent"), state)
+    assert {e.parts for e in elements(state)} == {("tcp", "2222")}
+
+
+def test_a_listener_of_another_scope_is_refused_by_name() -> None:
+    state = made(request("port_forwards", web(), scope="lab"), QUIET)
+    with pytest.raises(HostError) as refused:
+        planned(PLANNERS["port_forwards"], request("port_forwards", web(bridge="vmnet9")), state)
+    assert str(refused.value) == ("port_forwards[vmnet9]: tcp . 8080 is already that of vmnet8 in the scope lab")
+    made(request("port_forwards", web(protocol="udp"), web(address="192.168.1.5")), state)
+
+
+def test_a_network_of_another_scope_is_refused_by_name() -> None:
+    state = made(request("policies", nat_policy(), scope="lab"), QUIET)
+    with pytest.raises(HostError, match=r"^policies\[vmnet8\]: .*is already that of vmnet8 in the scope lab$"):
+        planned(PLANNERS["policies"], request("policies", nat_policy()), state)
+
+
+def test_elements_in_our_table_that_nobody_recorded_go() -> None:
+    state = made(request("policies", nat_policy()), QUIET)
+    foreign = [Element("vn_bridges docker0"), Element("vn_in4 vmnet7", "goto refuse", "default", "vmnet7")]
+    after = made(request("nat", nat(bridge="vmnet8", subnets=["192.168.233.0/24"])), {**state, **host(*foreign)})
+    assert not elements(after) & set(foreign)
+    assert elements(after) == recorded(after)
+
+
+def test_recorded_elements_that_the_kernel_lost_come_back_with_any_run() -> None:
+    state = made(request("policies", nat_policy()), QUIET)
+    flushed = {key: r for key, r in state.items() if not isinstance(r, (Element, Program))}
+    after = made(request("port_forwards", web()), flushed)
+    assert elements(after) == elements(state) | set(web().elements("default"))
+    assert get(after, Program, "vmnet") == PROGRAM
+
+
+def test_a_program_that_was_edited_is_replaced_with_all_elements_in_it() -> None:
+    state = made(request("policies", nat_policy()), QUIET)
+    edited = {**state, PROGRAM.key: replace(PROGRAM, intact=False)}
+    change = PLANNERS["policies"](request("policies", nat_policy()), edited)
+    assert [r.name for _r, r in change.changed] == ["vmnet"]
+    assert applied(edited, change) == state
+
+
+def test_not_persistent_is_written_where_a_reboot_forgets_it() -> None:
+    state = made(request("port_forwards", web(), persistent=False), QUIET)
+    assert "/run/vmnet/default/port_forwards.nft" in files_of(state)
+    again = made(request("port_forwards", web()), state)
+    assert {p for p in files_of(again) if p.endswith("port_forwards.nft")} == {"/etc/vmnet/default/port_forwards.nft"}
+
+
+def test_without_systemd_there_is_no_unit() -> None:
+    after = made(request("policies", nat_policy(), systemd=False), QUIET)
+    assert not [r for r in after.values() if isinstance(r, Unit)]
+    assert layout.unit_file(layout.SERVICE) not in files_of(after)
+    assert layout.RESTORE in files_of(after)
+
+
+def test_what_a_module_returns_is_what_its_scope_has() -> None:
+    state = made(request("policies", nat_policy(), nat_policy("vmnet7", "10.7.0.0/24")), QUIET)
+    state = made(request("policies", nat_policy("vmnet9", "10.9.0.0/24"), scope="lab"), state)
+    state = made(request("port_forwards", web()), state)
+    shown: Any = show_networks("policies", policies.from_elements)(request("policies"), state)
+    assert [entry["bridge"] for entry in shown] == ["vmnet7", "vmnet8"]
+    assert show_forwards(request("port_forwards"), state) == [
+        {
+            "bridge": "vmnet8",
+            "protocol": "tcp",
+            "address": None,
+            "listen": "8080",
+            "to_address": "192.168.233.101",
+            "to_port": "80",
+            "sources": [],
+        }
+    ]
+    assert show_forwards(request("port_forwards", scope="lab"), state) == []
+
+
+# Any sequence of runs
+
+ENTRIES: dict[str, Any] = {"policies": policies_of, "nat": nats, "port_forwards": forwards}
+
+
+@st.composite
+def wishes(draw: Any) -> Request:
+    option = draw(st.sampled_from(sorted(PLANNERS)))
+    bridges = draw(st.lists(st.sampled_from(BRIDGES), unique=True, max_size=2))
+    return request(
+        option,
+        *(draw(ENTRIES[option](bridge)) for bridge in bridges),
+        scope=draw(st.sampled_from(["default", "lab"])),
+        state=draw(st.sampled_from(["present", "present", "present", "absent"])),
+        purge=draw(st.booleans()) and draw(st.booleans()),
+        purge_bridges=tuple(draw(st.lists(st.sampled_from(BRIDGES), unique=True, max_size=1))),
+        persistent=draw(st.sampled_from([True, True, False])),
+    )
+
+
+def of_scope(state: State, scope: str, module: str) -> set[Element]:
+    return {e for e in elements(state) if e.scope == scope and e.module == module}
+
+
+@given(st.lists(wishes(), min_size=1, max_size=6), st.sampled_from("01"), st.booleans())
+def test_any_runs_leave_nothing_to_do_records_that_equal_the_kernel_and_others_alone(
+    runs: list[Request], was: str, foreign: bool
+) -> None:
+    start = host(Sysctl(FORWARD4, was), Sysctl(FORWARD6, "0"))
+    state: State = dict(start)
+    for wish in runs:
+        plan = PLANNERS[wish.option]
+        if foreign and get(state, Program, "vmnet"):
+            state = {**state, **host(Element("vn_bridges docker0"))}
+        try:
+            change: Plan = planned(plan, wish, state)
+        except HostError as refused:
+            assert " is already that of " in str(refused)
+            continue
+        after = applied(state, change)
+        left = plan(wish, after)
+        assert not left, _diff.differences(left)
+        now = elements(after)
+        assert now == recorded(after)
+        assert get(after, Program, "vmnet") == (PROGRAM if now else None)
+        needed = forwarding_families(now)
+        assert get(after, Sysctl, FORWARD4).value == ("1" if 4 in needed else was)
+        assert get(after, Sysctl, FORWARD6).value == ("1" if 6 in needed else "0")
+        for scope in ("default", "lab"):
+            for module in PLANNERS:
+                if (scope, module) != (wish.scope, wish.option):
+                    assert of_scope(after, scope, module) == of_scope(state, scope, module)
+        asked = {e for entry in wish.entries for e in entry.elements(wish.scope)}
+        mine = of_scope(after, wish.scope, wish.option)
+        if wish.present:
+            assert {e.key for e in asked} <= {e.key for e in mine}
+            assert not wish.purge or {e.key for e in mine} == {e.key for e in asked}
+        else:
+            assert not {e.key for e in asked} & {e.key for e in mine}
+        state = after
+    for scope in ("default", "lab"):
+        for module in PLANNERS:
+            state = made(request(module, purge=True, scope=scope), state)
+    assert state == start
+
+
+@given(st.lists(wishes(), min_size=1, max_size=3))
+def test_the_program_is_the_same_whatever_the_networks_are(runs: list[Request]) -> None:
+    for wish in runs:
+        change = PLANNERS[wish.option](wish, QUIET)
+        if elements(change.after):
+            assert files_of(change.after)[layout.PROGRAM] == ruleset.program()
+            text = ruleset.transaction(change.only(Element.kind, Program.kind))
+            assert text == ruleset.program() + ruleset.render(elements(change.after))
