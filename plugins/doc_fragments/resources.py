@@ -12,7 +12,8 @@ options:
   state:
     description:
       - V(present) makes sure that the listed entries are there and as described.
-      - V(absent) removes the listed entries; only what names them is needed then.
+      - V(absent) removes the listed entries; only what names them is needed then. What was not made by this collection stays;
+        what it adopted is released.
     type: str
     choices: [present, absent]
     default: present

@@ -83,7 +83,7 @@ port_forwards:
       listen: "8080"
       to_address: 192.168.233.101
       to_port: "80"
-      sources: []
+      sources: null
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -12,9 +12,10 @@ from .._model import layout
 from .._model.dhcp import Leases
 from .._model.errors import HostError
 from .._model.links import Bridge, Tap
-from .._model.resource import State, Sysctl, by_key
+from .._model.resource import File, Key, State, Sysctl, by_key
 from .._model.ruleset import Element, Program
 from .._plan.core import Plan
+from .._render.sysctls import parse as parse_sysctls
 from . import conntrack, dnsmasq, files, links, nft, sysctl, systemd
 
 _FILES = (*layout.ROOTS, layout.SYSCTLS, layout.unit_file(layout.SERVICE), layout.unit_file(layout.DHCP_SERVICE))
@@ -48,7 +49,9 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         state.update(by_key(links.read()))
     if "element" in kinds:
         state.update(by_key(nft.read()))
-        state.update(by_key(sysctl.read(sysctls)))
+        recorded = state.get(Key(File.kind, layout.SYSCTLS))
+        ours = parse_sysctls(recorded.text) if isinstance(recorded, File) else {}
+        state.update(by_key(sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *ours]))))
     if "leases" in kinds:
         state.update(by_key(dnsmasq.read_leases()))
     return state

@@ -21,7 +21,7 @@ except ImportError:
     HAS_PYROUTE2 = False
 
 from .._model.errors import HostError
-from .._model.links import Bridge, OtherLink, Tap, alias, owner
+from .._model.links import Bridge, OtherLink, Tap, alias, kernel_parameters, owner
 from .._model.resource import Resource
 from .._plan.core import Plan
 from . import sysctl, tuntap
@@ -116,8 +116,8 @@ def _put_bridge(netlink: Any, old: Optional[Bridge], new: Bridge) -> None:
     index = _index(netlink, new.name)
     if (old.scope, old.adopted) != (new.scope, new.adopted):
         _send(netlink, "set", index=index, IFLA_IFALIAS=alias(new.scope, new.adopted))
-    if old.ipv6 != new.ipv6:
-        _set_ipv6(new)
+    if old.ipv6 != new.ipv6 and not new.adopted:
+        _set_parameters(new)
     # Set even where it is already so: the kernel then keeps it when ports come and go.
     if new.mac and (old.mac != new.mac or old.scope is None):
         _send(netlink, "set", index=index, address=new.mac)
@@ -219,15 +219,13 @@ def _index(netlink: Any, name: str) -> int:
     return found[0]
 
 
-def _set_ipv6(bridge: Bridge) -> None:
-    prefix = f"net/ipv6/conf/{bridge.name}"
-    if not os.path.isdir(f"/proc/sys/{prefix}"):
-        if bridge.has_ipv6_address():
-            raise HostError(f"{bridge.name} is to have an IPv6 address, but this kernel runs without IPv6")
-        return
-    if not bridge.adopted:
-        sysctl.write(f"{prefix}/accept_ra", "0")
-    sysctl.write(f"{prefix}/disable_ipv6", "0" if bridge.ipv6 else "1")
+def _set_parameters(bridge: Bridge) -> None:
+    has_ipv6 = os.path.isdir(f"/proc/sys/net/ipv6/conf/{bridge.name}")
+    if bridge.has_ipv6_address() and not has_ipv6:
+        raise HostError(f"{bridge.name} is to have an IPv6 address, but this kernel runs without IPv6")
+    for name, value in kernel_parameters(bridge).items():
+        if has_ipv6 or "/ipv6/" not in name:
+            sysctl.write(name, value)
 
 
 def _speaks_ipv6(name: str) -> bool:

@@ -12,6 +12,7 @@ from .._model.resource import Sysctl
 from .._plan.core import Plan
 
 _ROOT = "/proc/sys"
+_RTF_LEARNED_DEFAULT = 0x00010000 | 0x00040000  # RTF_DEFAULT and RTF_ADDRCONF, linux/ipv6_route.h
 
 
 def read(names: Iterable[str]) -> list[Sysctl]:
@@ -24,6 +25,17 @@ def read(names: Iterable[str]) -> list[Sysctl]:
         except FileNotFoundError:
             continue
     return result
+
+
+def default_routers() -> list[str]:
+    """The parameters that decide whether the interfaces of the host's router-advertised default routes go on listening."""
+    try:
+        with open("/proc/net/ipv6_route", encoding="ascii") as stream:
+            routes = [line.split() for line in stream]
+    except FileNotFoundError:
+        return []
+    learned = {r[9] for r in routes if r[1] == "00" and int(r[8], 16) & _RTF_LEARNED_DEFAULT == _RTF_LEARNED_DEFAULT}
+    return [f"net/ipv6/conf/{interface}/accept_ra" for interface in sorted(learned)]
 
 
 def apply(plan: Plan) -> None:

@@ -79,6 +79,21 @@ class Bridge(Resource):
         return any(":" in address for address in self.addresses or ())
 
 
+def kernel_parameters(bridge: Bridge) -> dict[str, str]:
+    """What makes the host a well-behaved station on a bridge of its own; set before the bridge is up.
+
+    It speaks IPv6 only where it has an address, which is not probed for on a network that it defines itself; it listens to
+    no router there; and it answers for no address that it has elsewhere (a bridge beside a NIC of the same LAN would).
+    """
+    ipv6, ipv4 = f"net/ipv6/conf/{bridge.name}", f"net/ipv4/conf/{bridge.name}"
+    return {
+        f"{ipv4}/arp_ignore": "1",
+        f"{ipv6}/accept_dad": "0",
+        f"{ipv6}/accept_ra": "0",
+        f"{ipv6}/disable_ipv6": "0" if bridge.ipv6 else "1",
+    }
+
+
 def new_bridge(name: str, machine_id: str) -> Bridge:
     """What a bridge is where nothing was asked for. The times are the kernel's."""
     return Bridge(

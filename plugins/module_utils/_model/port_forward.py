@@ -134,7 +134,7 @@ def from_elements(elements: Iterable[Element]) -> list[dict[str, object]]:
                 "listen": parts[1],
                 "to_address": to_address,
                 "to_port": to_port,
-                "sources": sources,
+                "sources": sources or None,
             }
         )
     return result

@@ -56,7 +56,8 @@ class File(Resource):
     mode: int = 0o644
 
     def lines(self) -> list[str]:
-        return [f"mode: {self.mode:04o}", *self.text.splitlines()]
+        end = [] if self.text.endswith("\n") else ["(the last line has no end)"]
+        return [f"mode: {self.mode:04o}", *self.text.splitlines(), *end]
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,9 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         wanted = by_key(_elements(request)) if request.present else {}
         _refuse_taken(request, wanted, others)
 
-        after: dict[Key, Resource] = {key: r for key, r in host.items() if not isinstance(r, (Element, Program))}
+        after: dict[Key, Resource] = {
+            key: r for key, r in host.items() if not isinstance(r, (Element, Program, Sysctl))
+        }
         after.update(others)
         for root in layout.ROOTS:
             path = f"{root}/{request.scope}/{module}.nft"
@@ -63,6 +65,7 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         if elements:
             after[PROGRAM.key] = PROGRAM
         boot.put_file(after, layout.PROGRAM, ruleset.program() if elements else "")
+        after.update({key: r for key, r in host.items() if isinstance(r, Sysctl)})
         _forward(host, after, forwarding_families(elements))
         before = {key: r for key, r in host.items() if isinstance(r, (Element, Program, File, Unit, Sysctl))}
         return boot.complete(request, before, after)
@@ -119,16 +122,24 @@ def _refuse_taken(request: Request, wanted: dict[Key, Any], others: dict[Key, An
 
 
 def _forward(host: State, after: dict[Key, Resource], families: set[int]) -> None:
-    """Turn forwarding on for the families that need it, remembering what it was, and back once none does."""
+    """Turn forwarding on for the families that need it, remembering what was before, and back once none does."""
+    parameters = {key.name: r.value for key, r in host.items() if isinstance(r, Sysctl)}
     settings = sysctls.parse(boot.text_of(dict(host), layout.SYSCTLS))
-    for family, name in FORWARDING.items():
-        key = Key(Sysctl.kind, name)
-        now = host.get(key)
-        if not isinstance(now, Sysctl):
-            continue
-        if family in families:
-            settings.setdefault(name, sysctls.Setting("1", now.value))
-            after[key] = Sysctl(name, "1")
-        elif name in settings:
-            after[key] = Sysctl(name, settings.pop(name).was)
+    wanted = {}
+    if 6 in families:
+        # A host that forwards forgets its default routers, unless it is told to listen to them all the same (accept_ra=2);
+        # it has to be told first.
+        listening = {
+            n for n, value in parameters.items() if n.endswith("/accept_ra") and (value == "1" or n in settings)
+        }
+        wanted.update(dict.fromkeys(sorted(listening), "2"))
+    wanted.update({FORWARDING[family]: "1" for family in sorted(families)})
+    for name, value in wanted.items():
+        if name in parameters:
+            settings.setdefault(name, sysctls.Setting(value, parameters[name]))
+            after[Key(Sysctl.kind, name)] = Sysctl(name, value)
+    for name in [name for name in settings if name not in wanted]:
+        was = settings.pop(name).was
+        if name in parameters:
+            after[Key(Sysctl.kind, name)] = Sysctl(name, was)
     boot.put_file(after, layout.SYSCTLS, sysctls.render(settings))

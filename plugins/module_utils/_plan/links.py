@@ -11,9 +11,9 @@ from typing import Any, Callable, Optional, TypeVar, cast
 
 from .._model import layout
 from .._model.errors import HostError
-from .._model.links import Bridge, OtherLink, Tap, new_bridge, new_tap
+from .._model.links import Bridge, OtherLink, Tap, kernel_parameters, new_bridge, new_tap
 from .._model.resource import File, Key, Resource, State, Unit, fill
-from .._render import batch, sysctls
+from .._render import batch
 from . import boot
 from .core import Plan, Request
 
@@ -68,6 +68,7 @@ def plan_taps(request: Request, host: State) -> Plan:
             base = replace(base, bridge=live.bridge)
         tap = fill(replace(entry, scope=request.scope, adopted=adopted), base)
         tap = replace(tap, mac=entry.mac)
+        _refuse_flags_without_bridge(request, tap)
         if live:
             _refuse_while_in_use(request, live, tap)
         wanted[entry.name] = tap
@@ -151,10 +152,6 @@ def _concerned(request: Request, host: State, kind: type[L]) -> list[L]:
 def _removed(request: Request, link: Any) -> bool:
     named = link.name in {entry.name for entry in request.entries}
     if not request.present and named:
-        if link.scope is None:
-            raise HostError(
-                f"{request.at(link.name)}.name: {link.name} was not made by this collection; it is not removed"
-            )
         return bool(link.scope == request.scope)
     purged = _is_purged(request, link)
     return bool(purged and not named and link.scope == request.scope and not link.adopted)
@@ -208,6 +205,13 @@ def _check_ports(request: Request, host: State, bridge: Bridge) -> None:
             )
 
 
+def _refuse_flags_without_bridge(request: Request, tap: Tap) -> None:
+    none = new_tap(tap.name, 0)
+    for flag in ("isolated", "learning", "unicast_flood", "hairpin") if tap.bridge is None else ():
+        if getattr(tap, flag) != getattr(none, flag):
+            raise HostError(f"{request.at(tap.name)}.{flag}: {tap.name} is on no bridge; give it one in bridge")
+
+
 def _refuse_while_in_use(request: Request, live: Tap, wanted: Tap) -> None:
     for attribute in ("owner", "group", "multi_queue"):
         if live.in_use and getattr(live, attribute) != getattr(wanted, attribute):
@@ -254,11 +258,6 @@ def _is_purged(request: Request, link: Any) -> bool:
 
 
 def _parameters(bridges: Mapping[str, Bridge]) -> str:
-    """On a bridge the host is no IPv6 station unless it has an address there, and never one that listens to routers."""
-    settings = {}
-    for bridge in bridges.values():
-        if not bridge.adopted:
-            prefix = f"net/ipv6/conf/{bridge.name}"
-            settings[f"{prefix}/disable_ipv6"] = sysctls.Setting("0" if bridge.has_ipv6_address() else "1", "0")
-            settings[f"{prefix}/accept_ra"] = sysctls.Setting("0", "1")
-    return sysctls.render(settings)
+    """The parameters of the bridges that we make, as a file."""
+    ours = (replace(bridge, ipv6=bridge.has_ipv6_address()) for bridge in bridges.values() if not bridge.adopted)
+    return "".join(f"{name} = {value}\n" for bridge in ours for name, value in kernel_parameters(bridge).items())

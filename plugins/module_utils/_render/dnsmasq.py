@@ -190,9 +190,6 @@ def _dns(dns: Dns) -> Iterable[str]:
     if not dns.forward or dns.forwarders:
         yield "no-resolv"
     yield from (f"server={forwarder}" for forwarder in dns.forwarders)
-    if dns.forward:
-        yield "stop-dns-rebind"
-        yield from [f"rebind-domain-ok=/{dns.domain}/"] if dns.domain else []
 
 
 def _lease_max(network: DhcpNetwork) -> int:
@@ -316,7 +313,7 @@ def _parse_dns(conf: Mapping[str, list[str]], hosts: str, reservations: Iterable
     return Dns(
         enabled="port" not in conf,
         domain=domain,
-        forward="stop-dns-rebind" in conf,
+        forward="no-resolv" not in conf or "server" in conf,
         forwarders=tuple(net.address(s) for s in conf.get("server", [])),
         records=tuple(Record(name, tuple(found)) for name, found in records.items()),
     )

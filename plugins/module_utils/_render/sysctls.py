@@ -15,7 +15,9 @@ class Setting(NamedTuple):
 
 
 def render(settings: Mapping[str, Setting]) -> str:
-    return "".join(f"# was {s.was}\n{name} = {s.value}\n" for name, s in sorted(settings.items()))
+    """In the order in which they have to be set: forwarding last, for it is what the others prepare."""
+    ordered = sorted(settings.items(), key=lambda item: ("forward" in item[0], item[0]))
+    return "".join(f"# was {s.was}\n{name} = {s.value}\n" for name, s in ordered)
 
 
 def parse(text: str) -> dict[str, Setting]:
