@@ -309,16 +309,15 @@ def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
     try:
         DhcpNetwork.parse(Fields(result, entry.place("dhcp")))
     except InputError as error:
-        raise InputError(_users_place(error.at, entry.at), error.problem) from None
+        raise InputError(_users_places(error.at, entry.at), _users_places(error.problem, entry.at)) from None
     return result
 
 
-def _users_place(at: str, network: str) -> str:
-    """Where the user wrote what became a part of the entry for the module dhcp."""
+def _users_places(text: str, network: str) -> str:
+    """Names places where the user wrote what became a part of the entry for the module dhcp."""
     for part, whole in ((".dhcp.dns", ".dns"), (".dhcp.reservations", ".guests"), (".dhcp.addresses", ".addresses")):
-        if at.startswith(network + part):
-            return network + whole + at[len(network + part) :]
-    return at
+        text = text.replace(network + part, network + whole)
+    return text
 
 
 def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
