@@ -24,7 +24,8 @@ def bed(scenario: Scenario) -> Bed:
     return Bed.attach(scenario.name)
 
 
-@pytest.fixture(scope="session", params=HOSTS)
+# Of a module, not of the session: pytest then runs one module after the other, each on both hosts.
+@pytest.fixture(scope="module", params=HOSTS)
 def host(bed: Bed, request: pytest.FixtureRequest) -> Host:
     return bed.hosts[request.param]
 
@@ -44,7 +45,7 @@ def all_guests(bed: Bed, scenario: Scenario, guest_names: tuple[str, ...]) -> It
             guest.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def guests(all_guests: dict[str, dict[str, Guest]], host: Host) -> dict[str, Guest]:
     """The virtual machines of the host, by name."""
     return all_guests[host.name]

@@ -5,7 +5,7 @@
 from .ansible import Run, recorded, refusals, run_playbook
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
-from .talk import answers, ask, seen_address, serve
+from .talk import answers, ask, seen_address, seen_port, serve, silent
 
 __all__ = [
     "Run",
@@ -17,7 +17,9 @@ __all__ = [
     "refusals",
     "run_playbook",
     "seen_address",
+    "seen_port",
     "serve",
+    "silent",
     "snapshots",
     "wait_for_ipv6",
 ]

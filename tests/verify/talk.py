@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal
 
 from lab import Guest, Node
 
 Protocol = Literal["tcp", "udp", "icmp"]
-
-_SILENT = 2  # seconds without an answer
 
 
 def ask(
@@ -21,25 +20,38 @@ def ask(
     *,
     source: str = "",
     source_port: int = 0,
+    patience: int = 3,
 ) -> str:
-    """What a server of the bed or of `serve` answers: "[NAME ]ADDRESS PORT" of the peer that it saw; "" is nothing."""
+    """What a server of the bed or of `serve` answers: "[NAME ]ADDRESS PORT" of the peer that it saw; "" is nothing.
+
+    `patience` is in seconds. A ping that comes back is "pong".
+    """
     if protocol == "icmp":
         ping = "ping -6" if ":" in address else "ping"
         bound = f"-I {source} " if source else ""
-        return "pong" if who.run(f"{ping} -c 1 -W {_SILENT} {bound}{address}", check=False).ok else ""
+        return "pong" if who.run(f"{ping} -c 1 -W {patience} {bound}{address}", check=False).ok else ""
     kind = f"{protocol.upper()}{6 if ':' in address else 4}"
+    bracketed = f"[{source}]" if ":" in source else source
     place = f"[{address}]" if ":" in address else address
-    options = f",connect-timeout={_SILENT}" if protocol == "tcp" else ""
-    options += f",bind={source}" if source else ""
+    options = f",connect-timeout={patience}" if protocol == "tcp" else ""
+    options += f",bind={bracketed}" if source else ""
     options += f",sourceport={source_port},reuseaddr" if source_port else ""
-    wait = _SILENT if protocol == "tcp" else 1
-    return who.run(
-        f"echo x | socat -t {wait} -T {_SILENT} - {kind}:{place}:{port}{options}", check=False
-    ).stdout.strip()
+    # A flow of datagrams has no end: one second without more is one. They may also get lost: ask again.
+    wait, tries = (patience, 1) if protocol == "tcp" else (1, patience)
+    for _try in range(tries):
+        answer = who.run(f"echo x | socat -t {wait} -T {patience} - {kind}:{place}:{port}{options}", check=False)
+        if answer.lines:
+            return answer.lines[0]
+    return ""
 
 
 def answers(who: Node | Guest, address: str, port: int = 0, protocol: Protocol = "tcp", *, source: str = "") -> bool:
     return bool(ask(who, address, port, protocol, source=source))
+
+
+def silent(who: Node | Guest, address: str, port: int = 0, protocol: Protocol = "tcp", *, source: str = "") -> bool:
+    """Whether no answer comes; a refusal is none."""
+    return not ask(who, address, port, protocol, source=source, patience=1)
 
 
 def serve(guest: Guest, *, tcp: tuple[int, ...] = (), udp: tuple[int, ...] = ()) -> None:
@@ -58,6 +70,13 @@ def serve(guest: Guest, *, tcp: tuple[int, ...] = (), udp: tuple[int, ...] = ())
 
 
 def seen_address(answer: str) -> str:
-    """The address in an answer, in its short form."""
+    """The address in an answer, in its usual form; "" when there is no answer."""
     words = answer.split()
-    return words[-2].strip("[]").removeprefix("::ffff:") if len(words) >= 2 else ""
+    if len(words) < 2:
+        return ""
+    address = ipaddress.ip_address(words[-2].strip("[]"))
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def seen_port(answer: str) -> int:
+    return int(answer.split()[-1])

@@ -62,10 +62,9 @@ def test_packets_are_on_the_wire_as_the_guest_sent_them(
         assert "ttl 64," in packet
 
 
-@pytest.mark.parametrize(("port", "protocol"), [(7, "tcp"), (53, "udp"), (80, "tcp")])
+@pytest.mark.parametrize(("port", "protocol"), [(7, "tcp"), (53, "udp")])
 def test_the_internet_sees_the_guests_own_address(vm: Guest, lease: dict[str, str], port: int, protocol: str) -> None:
-    request = vm.run(f"wget -T 2 -q -O - http://{SERVER}/").stdout if port == 80 else ask(vm, SERVER, port, protocol)  # type: ignore[arg-type]
-    assert seen_address(request) == lease["ip"]
+    assert seen_address(ask(vm, SERVER, port, protocol)) == lease["ip"]  # type: ignore[arg-type]
 
 
 def test_the_guest_has_an_ipv6_address_of_the_lan_and_is_seen_with_it(vm: Guest) -> None:
@@ -101,8 +100,8 @@ def test_the_physical_interface_is_a_port_of_the_bridge(host: Host) -> None:
     assert "master vmnet0" in host.run("ip -o link show vnet0").stdout
 
 
-def test_the_host_has_no_address_on_the_bridge_or_its_ports(host: Host) -> None:
-    for interface in ("vmnet0", "eth1", "vnet0"):
+def test_the_host_has_no_address_on_the_bridge_or_the_interface(host: Host) -> None:
+    for interface in ("vmnet0", "eth1"):
         assert host.run(f"ip -o addr show dev {interface}").stdout == ""
 
 
