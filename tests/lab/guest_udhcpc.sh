@@ -3,6 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
 # What udhcpc runs in a guest: applies a lease, and leaves its fields in /tmp/lease.<interface> as NAME=value lines.
+# udhcpc sets the variables of a lease in the environment; lists are words.
+# shellcheck disable=SC2154,SC2086
 case "$1" in
 deconfig)
     ip -4 addr flush dev "$interface"
