@@ -164,7 +164,6 @@ def test_a_plan_has_each_difference_once(before: list[Resource], after: list[Res
     assert sum(len(list(part.pairs())) for part in parts) == len(list(change.pairs()))
 
 
-@pytest.mark.xfail(strict=True, reason="both sides are shown without saying whether the last line ends")
 def test_a_missing_last_line_end_is_a_difference_that_is_seen() -> None:
     (shown,) = _diff.render(plan([replace(RECORD, text="link set dev br0 up")], [RECORD]))
     assert shown["before"] != shown["after"]

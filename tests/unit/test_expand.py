@@ -194,6 +194,17 @@ def test_a_forward_leads_to_the_family_of_its_address_or_its_sources() -> None:
     assert [f["to_address"] for f in found] == ["fd00:233::65", "192.168.233.101"]
 
 
+def test_a_forward_leads_to_the_first_address_of_a_guest_with_several() -> None:
+    addresses = ["192.168.233.150", "192.168.233.101"]
+    found = expand([with_guest(with_(NAT, dhcp=None, dns=None), addresses=addresses)], "nat")["port_forwards"][0]
+    assert found["to_address"] == "192.168.233.150"
+
+
+def test_guests_configure_ipv6_addresses_by_themselves_only_on_a_64() -> None:
+    found = expand([with_(NAT, addresses=["192.168.233.2/24", "fd00:233::2/80"], dhcp={})], "nat")
+    assert found["dhcp"][0]["ipv6"] == "none"
+
+
 def test_a_list_of_ports_is_a_forward_for_each() -> None:
     forwards = [{"listen": [80, "443", "5000-5001"], "to_port": [8080, 8443, "6000-6001"]}]
     found = expand([with_guest(NAT, forwards=forwards)], "nat")["port_forwards"][:3]

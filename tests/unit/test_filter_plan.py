@@ -218,6 +218,15 @@ def test_without_systemd_there_is_no_unit() -> None:
     assert layout.RESTORE in files_of(after)
 
 
+def test_a_host_that_forwards_ipv6_goes_on_listening_to_its_default_router() -> None:
+    listens, deaf = "net/ipv6/conf/eth0/accept_ra", "net/ipv6/conf/eth1/accept_ra"
+    before = {**QUIET, **host(Sysctl(listens, "1"), Sysctl(deaf, "0"))}
+    state = made(request("policies", policy(bridge="br0", subnets=["fd00::/64"], mode="routed")), before)
+    assert [get(state, Sysctl, name).value for name in (listens, deaf, FORWARD6)] == ["2", "0", "1"]
+    assert files_of(state)[layout.SYSCTLS] == f"# was 1\n{listens} = 2\n# was 0\n{FORWARD6} = 1\n"
+    assert made(request("policies", purge=True), state) == before
+
+
 def test_what_a_module_returns_is_what_its_scope_has() -> None:
     state = made(request("policies", nat_policy(), nat_policy("vmnet7", "10.7.0.0/24")), QUIET)
     state = made(request("policies", nat_policy("vmnet9", "10.9.0.0/24"), scope="lab"), state)
@@ -232,7 +241,7 @@ def test_what_a_module_returns_is_what_its_scope_has() -> None:
             "listen": "8080",
             "to_address": "192.168.233.101",
             "to_port": "80",
-            "sources": [],
+            "sources": None,
         }
     ]
     assert show_forwards(request("port_forwards", scope="lab"), state) == []

@@ -126,12 +126,12 @@ def test_a_bridge_has_what_was_asked_for_and_boot_has_the_same() -> None:
 
 def test_a_bridge_without_ipv6_address_does_not_speak_ipv6_at_boot_either() -> None:
     after = made(bridges(bridge_entry(name="br4"), bridge_entry(name="br6", addresses=["fd00::1/64"])), {})
-    assert {line for line in files_of(after)[PARAMETERS].splitlines() if not line.startswith("#")} == {
+    assert {
         "net/ipv6/conf/br4/accept_ra = 0",
         "net/ipv6/conf/br4/disable_ipv6 = 1",
         "net/ipv6/conf/br6/accept_ra = 0",
         "net/ipv6/conf/br6/disable_ipv6 = 0",
-    }
+    } <= {*files_of(after)[PARAMETERS].splitlines()}
 
 
 def test_what_an_entry_no_longer_says_goes_back_to_the_default() -> None:
@@ -200,6 +200,13 @@ def test_purge_removes_what_the_scope_made_and_does_not_list() -> None:
     assert "gone" not in files_of(after)[RECORD] + files_of(after)[PARAMETERS]
 
 
+@pytest.mark.xfail(strict=True, reason="purge forgets adopted links, whose addresses and marks of ours stay")
+def test_purge_does_not_forget_what_we_gave_to_an_adopted_bridge() -> None:
+    before = made(bridges(bridge_entry(name="lan", addresses=["10.0.0.1/24"])), host(a_bridge("lan")))
+    after = made(bridges(purge=True), before)
+    assert ("10.0.0.1/24" in get(after, Bridge, "lan").addresses) == ("10.0.0.1/24" in files_of(after).get(RECORD, ""))
+
+
 def test_without_purge_what_is_not_listed_stays() -> None:
     before = made(bridges(bridge_entry(name="first")), {})
     after = made(bridges(bridge_entry(name="second")), before)
@@ -235,10 +242,8 @@ def test_absent_of_what_is_not_there_is_no_change() -> None:
     assert not plan_bridges(bridges(named(name="br0"), state="absent"), host(nic("eth0")))
 
 
-def test_absent_of_a_foreign_bridge_is_refused() -> None:
-    assert refusal(bridges(named(name="docker0"), state="absent"), host(a_bridge("docker0"))) == (
-        "bridges[docker0].name: docker0 was not made by this collection; it is not removed"
-    )
+def test_absent_of_a_foreign_bridge_leaves_it_alone() -> None:
+    assert not plan_bridges(bridges(named(name="docker0"), state="absent"), host(a_bridge("docker0")))
 
 
 def test_absent_of_an_adopted_bridge_takes_back_our_addresses_and_our_mark() -> None:
@@ -248,7 +253,6 @@ def test_absent_of_an_adopted_bridge_takes_back_our_addresses_and_our_mark() -> 
     assert applied(before, plan) == host(foreign)
 
 
-@pytest.mark.xfail(strict=True, raises=HostError, reason="the second plan takes the released link for a foreign one")
 @pytest.mark.parametrize("option", ["bridges", "taps"])
 def test_absent_of_an_adopted_link_can_be_asked_for_twice(option: str) -> None:
     foreign: Any = a_bridge("lan") if option == "bridges" else a_tap("lan")
@@ -396,10 +400,8 @@ def test_a_tap_cannot_have_the_name_of(there: Any, message: str) -> None:
     assert refusal(taps(tap_entry(name="x")), host(there)) == message
 
 
-def test_absent_of_a_foreign_tap_is_refused() -> None:
-    assert refusal(taps(named(name="vnet0"), state="absent"), host(a_tap("vnet0"))) == (
-        "taps[vnet0].name: vnet0 was not made by this collection; it is not removed"
-    )
+def test_absent_of_a_foreign_tap_leaves_it_alone() -> None:
+    assert not plan_taps(taps(named(name="vnet0"), state="absent"), host(a_tap("vnet0")))
 
 
 def test_purging_a_bridge_removes_the_scope_s_taps_on_it_and_no_others() -> None:
@@ -528,9 +530,8 @@ def test_on_any_host_a_plan_carried_out_leaves_nothing_to_do_and_others_alone(
             continue
         after = applied(state, change)
         entries = {e.name: e for e in request.entries}
-        if not releases(request, state, kind):
-            left = plan(request, part(after, LINKS))
-            assert not left, _diff.differences(left)
+        left = plan(request, part(after, LINKS))
+        assert not left, _diff.differences(left)
         assert bool(_diff.render(change)) == any(
             r.key not in change.implied for pair in change.pairs() for r in pair if r is not None
         )
@@ -552,11 +553,6 @@ def test_on_any_host_a_plan_carried_out_leaves_nothing_to_do_and_others_alone(
         for entry in request.entries if request.present else ():
             assert satisfied(entry, get(after, kind, entry.name))
         state = after
-
-
-def releases(request: Request, state: State, kind: type[Bridge] | type[Tap]) -> bool:
-    """Whether an adopted link is let go, after which the plan refuses to be made again (a bug with its own test)."""
-    return not request.present and any(getattr(get(state, kind, e.name), "adopted", False) for e in request.entries)
 
 
 def remembered(request: Request, state: State) -> dict[str, Bridge]:
