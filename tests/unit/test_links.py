@@ -191,7 +191,7 @@ def test_what_an_entry_leaves_out_stays_open() -> None:
 
 REFUSED = [
     ("a bridge without a name", bridge_entry, {}, "bridges[None].name: is missing"),
-    ("an unknown field", bridge_entry, {"name": "br0", "adresses": []}, "bridges[br0].adresses: is not a field of it"),
+    ("an unknown field", bridge_entry, {"name": "br0", "address": []}, "bridges[br0].address: is not a field of it"),
     ("a field of later", bridge_entry, {"name": "br0", "vlan_filtering": True}, "vlan_filtering: is not a field of it"),
     (
         "a bad address",
