@@ -245,13 +245,27 @@ def _forwards(
             f"has {len(to_port)} items and listen has {len(listen)}; give one for each, or leave it out",
         )
     common = {name: entry.raw(name) for name in ("protocol", "address", "sources")}
+    sources = {target: common["sources"] for target in to_addresses}
+    if len(to_addresses) > 1 and common["sources"]:  # a target of each family: each has those of its own
+        parsed = entry.each("sources", net.subnet)
+        sources = {t: [str(source) for source in parsed if source.version == t.version] for t in to_addresses}
     entry.given("to_address")
     entry.nothing_else()
     return [
         (
             entry.at,
             PortForward.parse(
-                Fields({**common, "bridge": bridge, "listen": port, "to_port": to, "to_address": str(target)}, entry.at)
+                Fields(
+                    {
+                        **common,
+                        "sources": sources[target],
+                        "bridge": bridge,
+                        "listen": port,
+                        "to_port": to,
+                        "to_address": str(target),
+                    },
+                    entry.at,
+                )
             ),
         )
         for target in to_addresses
