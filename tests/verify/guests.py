@@ -29,12 +29,12 @@ def boot_guests(
     return booted
 
 
-def wait_for_ipv6(guest: Guest, prefix: str) -> str:
+def wait_for_ipv6(guest: Guest) -> str:
     """The address that the guest has made itself from a router advertisement, without its prefix length."""
 
     def address() -> str:
-        words = guest.run("ip -6 addr show dev eth0 | grep -v tentative").stdout.split()
-        found = [word.partition("/")[0] for word in words if word.startswith(prefix)]
-        return found[0] if found else ""
+        lines = guest.run("ip -6 addr show dev eth0").lines
+        found = [line.split()[1] for line in lines if "scope global" in line and "tentative" not in line]
+        return found[0].partition("/")[0] if found else ""
 
-    return wait_for(f"{guest}: an IPv6 address in {prefix}", address, timeout=30, interval=0.5)
+    return wait_for(f"{guest}: an IPv6 address", address, timeout=30, interval=0.5)

@@ -7,21 +7,11 @@ from __future__ import annotations
 import pytest
 
 from lab import Bed, Guest, Host
-from verify import answers, ask, seen_address, serve, wait_for_ipv6
+from verify import answers, ask, seen_address
 
 SERVER = "8.8.8.8"
 SERVER6 = "2001:4860:4860::8888"
 ROUTER = "192.168.1.1"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leases(all_guests: dict[str, dict[str, Guest]]) -> dict[str, dict[str, str]]:
-    """Of the guest on each host, with its servers running."""
-    found = {}
-    for name, guests in all_guests.items():
-        found[name] = guests["vm"].dhcp()
-        serve(guests["vm"], tcp=(80,), udp=(7,))
-    return found
 
 
 @pytest.fixture
@@ -30,8 +20,8 @@ def vm(guests: dict[str, Guest]) -> Guest:
 
 
 @pytest.fixture
-def lease(leases: dict[str, dict[str, str]], host: Host) -> dict[str, str]:
-    return leases[host.name]
+def lease(leases: dict[str, dict[str, str]]) -> dict[str, str]:
+    return leases["vm"]
 
 
 @pytest.fixture
@@ -67,8 +57,11 @@ def test_the_internet_sees_the_guests_own_address(vm: Guest, lease: dict[str, st
     assert seen_address(ask(vm, SERVER, port, protocol)) == lease["ip"]  # type: ignore[arg-type]
 
 
-def test_the_guest_has_an_ipv6_address_of_the_lan_and_is_seen_with_it(vm: Guest) -> None:
-    address = wait_for_ipv6(vm, "2001:db8:1:")
+def test_the_guest_has_an_ipv6_address_of_the_lan_and_is_seen_with_it(
+    vm: Guest, addresses: dict[int, dict[str, str]]
+) -> None:
+    address = addresses[6]["vm"]
+    assert address.startswith("2001:db8:1:")
     assert seen_address(ask(vm, SERVER6, 7)) == address
 
 
@@ -89,10 +82,11 @@ def test_the_guest_sees_who_it_is_that_calls(bed: Bed, lease: dict[str, str]) ->
 
 
 def test_guests_of_two_hosts_are_on_one_lan(
-    all_guests: dict[str, dict[str, Guest]], leases: dict[str, dict[str, str]]
+    all_guests: dict[str, dict[str, Guest]], all_leases: dict[str, dict[str, dict[str, str]]]
 ) -> None:
     first, second = sorted(all_guests)
-    assert seen_address(ask(all_guests[first]["vm"], leases[second]["ip"], 80)) == leases[first]["ip"]
+    answer = ask(all_guests[first]["vm"], all_leases[second]["vm"]["ip"], 80)
+    assert seen_address(answer) == all_leases[first]["vm"]["ip"]
 
 
 def test_the_physical_interface_is_a_port_of_the_bridge(host: Host) -> None:

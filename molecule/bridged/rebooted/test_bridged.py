@@ -8,8 +8,10 @@ from lab import Bed, Guest
 from verify import ask, seen_address
 
 
-def test_the_guest_has_its_lease_and_is_seen_with_its_own_address(bed: Bed, guests: dict[str, Guest]) -> None:
+def test_the_guest_has_its_lease_and_is_seen_with_its_own_address(
+    bed: Bed, guests: dict[str, Guest], leases: dict[str, dict[str, str]]
+) -> None:
     vm = guests["vm"]
-    lease = vm.dhcp()
+    lease = leases["vm"]
     assert bed.router.leases()[vm.nics[0].mac] == lease["ip"]
     assert seen_address(ask(vm, "8.8.8.8", 7)) == lease["ip"]
