@@ -21,7 +21,7 @@ from lab import Bed, LabError
 
 from . import playbook, story
 from .claims import CLAIMS, Claim
-from .leftovers import leftovers
+from .leftovers import leftovers, remove_mirrored_groups
 from .measure import Refuted
 from .report import Report
 from .story import Story
@@ -111,11 +111,12 @@ def take_down(report: Report, bed: Bed) -> None:
     with report.stage("down", "taking it down"):
         started = time.monotonic()
         bed.down()
+        remove_mirrored_groups(bed)
         left = leftovers(bed)
         if left:
             report.refuted("nothing is left", "nothing", "\n".join(left), time.monotonic() - started)
         else:
-            report.claim("nothing is left", "no namespace, mount, process or file", time.monotonic() - started)
+            report.step("ok", "nothing is left: no namespace, mount, process or file", time.monotonic() - started)
 
 
 def how_to_look_around(report: Report, bed: Bed) -> None:

@@ -107,7 +107,7 @@ def fetch(station: Station, address: str, port: int = 80) -> Answer:
 
 def seen_by(station: Station, to: str, source_port: int) -> tuple[str, int]:
     """The source address and port that a service of the bed saw; raises LabError when it does not answer."""
-    answer = connect(station, to, options=f",sourceport={source_port}")
+    answer = connect(station, to, options=f",sourceport={source_port},reuseaddr")
     match = re.match(r"(\S+) (\d+)", answer.text)
     if not match:
         raise LabError(f"{to} does not answer: {answer}")
