@@ -160,6 +160,30 @@ def test_a_forward_that_is_not_listed_stays_unless_purged() -> None:
     assert {e.parts for e in elements(state)} == {("tcp", "2222")}
 
 
+def test_new_sources_of_a_listener_take_the_place_of_the_old_ones() -> None:
+    before = made(request("port_forwards", web(sources=["10.0.0.0/8"])), {})
+    after = made(request("port_forwards", web(sources=["192.168.1.0/24"])), before)
+    assert {e.parts[0] for e in elements(after)} == {"192.168.1.0/24"}
+    assert {e.set for e in elements(made(request("port_forwards", web()), after))} == {"vn_forwards_any4"}
+
+
+def test_subnets_of_two_networks_that_overlap_are_refused_by_name() -> None:
+    first, second = nat_policy("vmnet8", "10.0.0.0/8"), nat_policy("vmnet9", "10.1.0.0/16")
+    with pytest.raises(
+        HostError, match=r"policies\[vmnet9\]\.subnets: 10\.1\.0\.0/16 overlaps 10\.0\.0\.0/8 of vmnet8"
+    ):
+        made(request("policies", first, second), {})
+    with pytest.raises(
+        HostError, match=r"policies\[vmnet8\]\.subnets: 10\.0\.0\.0/8 overlaps 10\.1\.0\.0/16 of vmnet9"
+    ):
+        made(request("policies", first), made(request("policies", second), {}))
+
+
+def test_two_networks_with_one_subnet_are_refused_by_name() -> None:
+    with pytest.raises(HostError, match=r"policies\[vmnet9\]: 192\.168\.233\.0/24 is already that of vmnet8"):
+        made(request("policies", nat_policy("vmnet8"), nat_policy("vmnet9")), {})
+
+
 def test_absent_removes_only_the_listener_that_is_named() -> None:
     state = made(request("port_forwards", web(), web(listen=2222)), QUIET)
     state = made(request("port_forwards", web(), state="absent"), state)

@@ -200,7 +200,6 @@ def test_purge_removes_what_the_scope_made_and_does_not_list() -> None:
     assert "gone" not in files_of(after)[RECORD] + files_of(after)[PARAMETERS]
 
 
-@pytest.mark.xfail(strict=True, reason="purge forgets adopted links, whose addresses and marks of ours stay")
 def test_purge_does_not_forget_what_we_gave_to_an_adopted_bridge() -> None:
     before = made(bridges(bridge_entry(name="lan", addresses=["10.0.0.1/24"])), host(a_bridge("lan")))
     after = made(bridges(purge=True), before)
@@ -421,11 +420,18 @@ def test_a_tap_needs_its_bridge_to_be_there_but_a_prediction_does_not() -> None:
     require_bridges(replace(request, state="absent"), plan, {})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the kernel keeps no flags for a tap without a bridge, so they never are as asked"
-)
-def test_flags_of_a_tap_without_a_bridge_are_refused_or_wait_for_one() -> None:
-    made(taps(tap_entry(name="vnet0", isolated=True)), {})
+def test_flags_of_a_tap_without_a_bridge_are_refused() -> None:
+    with pytest.raises(HostError, match=r"taps\[vnet0\]\.isolated: vnet0 is on no bridge; give it one in bridge"):
+        made(taps(tap_entry(name="vnet0", isolated=True)), {})
+
+
+@pytest.mark.parametrize("wish", [{"state": "absent"}, {"purge": True}])
+def test_a_bridge_that_lost_its_mark_is_still_ours_to_remove(wish: dict[str, Any]) -> None:
+    before = made(bridges(bridge_entry(name="vmnet1")), {})
+    lost = get(before, Bridge, "vmnet1")
+    before[lost.key] = replace(lost, scope=None)
+    entries = [bridge_entry(name="vmnet1")] if "state" in wish else []
+    assert get(made(bridges(*entries, **wish), before), Bridge, "vmnet1") is None
 
 
 # Any host, any requests

@@ -13,6 +13,7 @@ from . import net
 from .fields import Fields
 from .resource import Resource
 
+DEFAULT_MTU = 1500
 MARK = "vmnet:"
 ADOPTED = " adopted"
 
@@ -101,7 +102,7 @@ def new_bridge(name: str, machine_id: str) -> Bridge:
         addresses=(),
         ports=(),
         mac=stable_mac(machine_id, name),
-        mtu=1500,
+        mtu=DEFAULT_MTU,
         stp=False,
         forward_delay=15,
         ageing_time=300,

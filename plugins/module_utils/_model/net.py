@@ -19,6 +19,7 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 # The kernel takes more (IFNAMSIZ - 1 bytes, no slash or white space), but it expands "%d" and other tools split at the rest.
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+_NOT_INTERFACES = ("all", "default")
 _MAC = re.compile(r"[0-9a-f]{2}([:-]?[0-9a-f]{2}){5}")
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _DURATION = re.compile(r"(\d+)([smhdw]?)")
@@ -37,6 +38,8 @@ def interface_name(value: Any) -> str:
         raise ValueError(
             f"{name!r} is not an interface name; letters, digits, '_', '.' and '-' are accepted, no '.' or '-' first"
         )
+    if name in _NOT_INTERFACES:
+        raise ValueError(f"{name} stands for many interfaces in the kernel's parameters; choose another name")
     return name
 
 
@@ -206,6 +209,8 @@ def _without_zone(text: str) -> str:
 
 def _usable(value: Interface) -> None:
     ip = value.ip
+    if ip.version == 6 and ip.ipv4_mapped:
+        raise ValueError(f"{ip} is an IPv4 address in the notation of IPv6; write {ip.ipv4_mapped}")
     if ip.is_unspecified or ip.is_multicast or ip.is_loopback:
         raise ValueError(f"{ip} cannot be an address of a network interface")
     if ip.version == 6 and ip.is_link_local:

@@ -16,7 +16,7 @@ from . import net
 from .dhcp import DhcpNetwork
 from .errors import InputError
 from .fields import Fields, entries, refuse_duplicates
-from .links import Tap
+from .links import DEFAULT_MTU, Tap
 from .policy import DEFAULT_SERVICES, host_service
 from .port_forward import PortForward, refuse_conflicts
 
@@ -26,7 +26,6 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "bridged": ("bridges", "taps"),
     "nat": ("bridges", "taps", "dhcp", "nat", "port_forwards", "policies"),
 }
-_DEFAULT_MTU = 1500
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def _bridged(entry: Fields) -> Network:
         at=entry.at,
         mode="bridged",
         name=name,
-        mtu=entry.optional("mtu", net.mtu, _DEFAULT_MTU),
+        mtu=entry.optional("mtu", net.mtu, DEFAULT_MTU),
         uplink=entry.required("uplink", net.interface_name),
         guests=tuple(_guest(guest, name, (), "bridged", False) for guest in entry.entries("guests", "name")),
     )
@@ -160,7 +159,7 @@ def _with_addresses(entry: Fields, mode: str) -> Network:
     name = entry.required("name", net.interface_name)
     addresses = entry.each("addresses", net.host_address)
     isolate = entry.optional("isolate_guests", net.boolean, False)
-    mtu = entry.optional("mtu", net.mtu, _DEFAULT_MTU)
+    mtu = entry.optional("mtu", net.mtu, DEFAULT_MTU)
     if mtu < 1280 and any(address.version == 6 for address in addresses):
         raise InputError(entry.place("mtu"), f"{mtu} is too small for IPv6, which needs 1280 (RFC 8200)")
     network = Network(
@@ -245,7 +244,7 @@ def _forwards(
             f"has {len(to_port)} items and listen has {len(listen)}; give one for each, or leave it out",
         )
     common = {name: entry.raw(name) for name in ("protocol", "address", "sources")}
-    sources = {target: common["sources"] for target in to_addresses}
+    sources = dict.fromkeys(to_addresses, common["sources"])
     if len(to_addresses) > 1 and common["sources"]:  # a target of each family: each has those of its own
         parsed = entry.each("sources", net.subnet)
         sources = {t: [str(source) for source in parsed if source.version == t.version] for t in to_addresses}

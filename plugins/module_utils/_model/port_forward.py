@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
@@ -103,10 +103,10 @@ class PortForward:
             for source in sources
         ]
 
-    def listeners(self) -> Iterator[tuple[str, Optional[net.Address], int, int]]:
-        """(protocol, address, port, family), each a thing that only one forward can have."""
-        for port in self.listen:
-            yield self.protocol, self.address, port, self.to_address.version
+
+def listener(e: Element) -> tuple[str, ...]:
+    """What an element of a port forward listens on, whatever sources it lets through: family, and (address,) protocol, port."""
+    return (e.set[-1], *(e.parts[1:] if "_from" in e.set else e.parts))
 
 
 def refuse_conflicts(forwards: Iterable[tuple[str, PortForward]]) -> None:

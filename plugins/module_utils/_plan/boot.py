@@ -34,7 +34,7 @@ def put_file(state: dict[Key, Resource], path: str, text: str, mode: int = 0o644
         state.pop(Key(File.kind, path), None)
 
 
-def text_of(state: dict[Key, Resource], path: str) -> str:
+def text_of(state: State, path: str) -> str:
     file: Optional[Resource] = state.get(Key(File.kind, path))
     return file.text if isinstance(file, File) else ""
 

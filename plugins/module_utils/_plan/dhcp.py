@@ -74,8 +74,8 @@ def networks(state: Mapping[Key, Resource]) -> dict[str, Optional[str]]:
 
 def loaded(unit: Unit, state: Mapping[Key, Resource], bridge: str) -> Unit:
     """The unit as it is once it has read what ``state`` has on disk."""
-    conf, reservations, hosts = (boot.text_of(dict(state), path) for path in dnsmasq.paths(bridge))
-    started_with = fingerprint(boot.text_of(dict(state), TEMPLATE), conf)
+    conf, reservations, hosts = (boot.text_of(state, path) for path in dnsmasq.paths(bridge))
+    started_with = fingerprint(boot.text_of(state, TEMPLATE), conf)
     return replace(unit, current=True, started_with=started_with, reloaded_with=fingerprint(reservations, hosts))
 
 
@@ -83,7 +83,7 @@ def show_dhcp(request: Request, after: State) -> list[dict[str, Any]]:
     """The networks of a scope as the module returns them."""
     result = []
     for bridge, scope in networks(after).items():
-        files = Files(*(boot.text_of(dict(after), path) for path in dnsmasq.paths(bridge)))
+        files = Files(*(boot.text_of(after, path) for path in dnsmasq.paths(bridge)))
         if scope == request.scope and all(files):
             result.append(dnsmasq.show(dnsmasq.parse(bridge, files)))
     return result

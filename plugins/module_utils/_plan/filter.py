@@ -9,9 +9,10 @@ back, and what is in our table without being recorded goes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
-from .._model import layout, port_forward
+from .._model import layout, net, port_forward
 from .._model.errors import HostError
 from .._model.policy import forwarding_families
 from .._model.resource import File, Key, Resource, State, Sysctl, Unit, by_key
@@ -24,50 +25,47 @@ FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 SYSCTLS = tuple(FORWARDING.values())
 
-# Whether an element that this scope has already goes because of what this run asks for.
-Replaces = Callable[[Request, Element], bool]
+# Given the request: whether an element that this scope has already goes because of what is asked for.
+Replaces = Callable[[Request], Callable[[Element], bool]]
 
 
-def replaces_bridge(request: Request, old: Element) -> bool:
+def replaces_bridge(request: Request) -> Callable[[Element], bool]:
     """An entry stands for all that its bridge has: policies and source NAT."""
-    return old.bridge in {entry.bridge for entry in request.entries}
+    bridges = {entry.bridge for entry in request.entries}
+    return lambda old: old.bridge in bridges
 
 
-def replaces_listener(request: Request, old: Element) -> bool:
-    """An entry stands for its own listener only: port forwards."""
-    return not request.present and old.name in {e.name for e in _elements(request)}
+def replaces_listener(request: Request) -> Callable[[Element], bool]:
+    """An entry stands for what it listens on, whatever sources were let through before: port forwards."""
+    listeners = {port_forward.listener(e) for e in _elements(request)}
+    return lambda old: port_forward.listener(old) in listeners
 
 
 def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], Plan]:
-    """The planner of one of the three modules. It raises HostError for an element that another scope has."""
+    """The planner of one of the three modules. It raises HostError for an element or a subnet that another network has."""
 
     def plan(request: Request, host: State) -> Plan:
-        recorded = _recorded(host)
-        mine = {path: es for path, es in recorded.items() if _is_of(path, request.scope, module)}
-        others = by_key(e for path, es in recorded.items() if path not in mine for e in es)
-        wanted = by_key(_elements(request)) if request.present else {}
-        _refuse_taken(request, wanted, others)
+        records = _recorded(host)
+        own = [f"{root}/{request.scope}/{module}.nft" for root in layout.ROOTS]
+        goes = replaces(request)
+        for path in own:
+            records[path] = [
+                e for e in records.get(path, []) if not (request.purge or e.bridge in request.purge_bridges or goes(e))
+            ]
+        wanted = _elements(request) if request.present else []
+        _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
+        records[f"{layout.root(request.persistent)}/{request.scope}/{module}.nft"] += wanted
 
-        after: dict[Key, Resource] = {
-            key: r for key, r in host.items() if not isinstance(r, (Element, Program, Sysctl))
-        }
-        after.update(others)
-        for root in layout.ROOTS:
-            path = f"{root}/{request.scope}/{module}.nft"
-            kept: dict[Key, Resource] = {
-                e.key: e for e in mine.get(path, []) if not _goes(request, e, replaces) and e.key not in wanted
-            }
-            if root == layout.root(request.persistent):
-                kept.update(wanted)
-            after.update(kept)
-            boot.put_file(after, path, ruleset.render(e for e in kept.values() if isinstance(e, Element)))
-        elements = ruleset.elements_of(after.values())
+        before = {key: r for key, r in host.items() if isinstance(r, (Element, Program, File, Unit, Sysctl))}
+        after: dict[Key, Resource] = {k: r for k, r in before.items() if not isinstance(r, (Element, Program))}
+        for path in own:
+            boot.put_file(after, path, ruleset.render(records[path]))
+        elements = by_key(e for elements in records.values() for e in elements)
+        after.update(elements)
         if elements:
             after[PROGRAM.key] = PROGRAM
         boot.put_file(after, layout.PROGRAM, ruleset.program() if elements else "")
-        after.update({key: r for key, r in host.items() if isinstance(r, Sysctl)})
-        _forward(host, after, forwarding_families(elements))
-        before = {key: r for key, r in host.items() if isinstance(r, (Element, Program, File, Unit, Sysctl))}
+        _forward(host, after, forwarding_families(e for es in records.values() for e in es))
         return boot.complete(request, before, after)
 
     return plan
@@ -99,32 +97,43 @@ def _elements(request: Request) -> list[Element]:
     return [e for entry in request.entries for e in entry.elements(request.scope)]
 
 
-def _goes(request: Request, old: Element, replaces: Replaces) -> bool:
-    return request.purge or old.bridge in request.purge_bridges or replaces(request, old)
-
-
 def _recorded(host: State) -> dict[str, list[Element]]:
     files = (r for r in host.values() if isinstance(r, File) and r.name.endswith(".nft") and r.name != layout.PROGRAM)
     return {file.name: ruleset.parse(file.text) for file in files}
 
 
-def _is_of(path: str, scope: str, module: str) -> bool:
-    return path in {f"{root}/{scope}/{module}.nft" for root in layout.ROOTS}
-
-
-def _refuse_taken(request: Request, wanted: dict[Key, Any], others: dict[Key, Any]) -> None:
-    for key, new in wanted.items():
-        old = others.get(key)
-        if old is not None:
+def _refuse_conflicts(request: Request, wanted: list[Element], kept: list[Element]) -> None:
+    """Raises HostError for what two networks cannot both have."""
+    taken = by_key(kept)
+    for new in wanted:
+        old = taken.setdefault(new.key, new)
+        if isinstance(old, Element) and old is not new:
+            what = " . ".join(new.parts)
             raise HostError(
-                f"{request.at(new.bridge)}: {' . '.join(new.parts)} is already that of {old.bridge} in the scope {old.scope}"
+                f"{request.at(new.bridge)}: {what} is already that of {old.bridge} in the scope {old.scope}"
             )
+    named = {new.bridge for new in wanted}
+    subnets = sorted(_subnets(taken.values()), key=lambda item: (item[0].version, item[0]))
+    for (wide, first), (narrow, second) in zip(subnets, subnets[1:]):
+        if wide.version == narrow.version and wide.overlaps(narrow):
+            if second not in named:
+                (wide, first), (narrow, second) = (narrow, second), (wide, first)
+            raise HostError(f"{request.at(second)}.subnets: {narrow} overlaps {wide} of {first}")
+
+
+def _subnets(elements: Iterable[Resource]) -> Iterator[tuple[net.Network, str]]:
+    """The subnets that guests have, each with its bridge."""
+    for e in elements:
+        if isinstance(e, Element) and e.set in ("vn_sources4", "vn_sources6"):
+            subnet = net.subnet(e.parts[1])
+            if subnet.prefixlen:
+                yield subnet, e.bridge
 
 
 def _forward(host: State, after: dict[Key, Resource], families: set[int]) -> None:
     """Turn forwarding on for the families that need it, remembering what was before, and back once none does."""
     parameters = {key.name: r.value for key, r in host.items() if isinstance(r, Sysctl)}
-    settings = sysctls.parse(boot.text_of(dict(host), layout.SYSCTLS))
+    settings = sysctls.parse(boot.text_of(host, layout.SYSCTLS))
     wanted = {}
     if 6 in families:
         # A host that forwards forgets its default routers, unless it is told to listen to them all the same (accept_ra=2);

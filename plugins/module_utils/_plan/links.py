@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any, Callable, Optional, TypeVar, cast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Callable, Generic, Optional, TypeVar, cast
 
 from .._model import layout
 from .._model.errors import HostError
-from .._model.links import Bridge, OtherLink, Tap, kernel_parameters, new_bridge, new_tap
+from .._model.links import DEFAULT_MTU, Bridge, OtherLink, Tap, kernel_parameters, new_bridge, new_tap
 from .._model.resource import File, Key, Resource, State, Unit, fill
 from .._render import batch
 from . import boot
@@ -20,35 +20,26 @@ from .core import Plan, Request
 L = TypeVar("L", Bridge, Tap)
 
 
+@dataclass(frozen=True)
+class _Kind(Generic[L]):
+    """What planning bridges and planning taps do differently.
+
+    ``want`` makes the link that an entry asks for; ``seen`` reduces a live link to what we answer for; ``released`` are the
+    fields that an adopted link loses with its mark.
+    """
+
+    link: type[L]
+    record: str
+    parse: Callable[[str], dict[str, L]]
+    render: Callable[[Iterable[L]], str]
+    want: Callable[[Request, State, L, Optional[L], bool], L]
+    seen: Callable[[L, Optional[L], Optional[L]], L]
+    released: Mapping[str, Any]
+
+
 def plan_bridges(request: Request, host: State) -> Plan:
     """Raises HostError for a name, a port or an address that this host cannot give."""
-    recorded = _recorded(request, host, "bridges.batch", batch.parse_bridges)
-    wanted = {}
-    for entry in request.entries if request.present else ():
-        live = _live(request, host, entry, Bridge)
-        adopted = _adopted(live, recorded.get(entry.name))
-        base = live if adopted and live else new_bridge(entry.name, request.machine_id)
-        bridge = fill(
-            replace(
-                entry, scope=request.scope, adopted=adopted, addresses=entry.addresses or (), ports=entry.ports or ()
-            ),
-            base,
-        )
-        ipv6 = bridge.has_ipv6_address() or bool(adopted and live and live.ipv6)
-        wanted[entry.name] = replace(bridge, ipv6=ipv6)
-        _check_ports(request, host, bridge)
-
-    before = _files_and_units(host)
-    after = dict(before)
-    for bridge in _concerned(request, host, Bridge):
-        seen = _ours(bridge, recorded.get(bridge.name), wanted.get(bridge.name))
-        before[bridge.key] = seen
-        goes = _removed(request, bridge)
-        if bridge.name not in wanted and not (goes and not bridge.adopted):
-            after[bridge.key] = _released(seen) if goes else seen
-    after.update({bridge.key: bridge for bridge in wanted.values()})
-
-    _record(request, host, after, "bridges.batch", batch.parse_bridges, batch.render_bridges, wanted)
+    before, after = _plan(request, host, _BRIDGES)
     for root in layout.ROOTS:
         path = f"{root}/{request.scope}/bridges"
         boot.put_file(after, f"{path}.sysctl", _parameters(batch.parse_bridges(boot.text_of(after, f"{path}.batch"))))
@@ -57,36 +48,60 @@ def plan_bridges(request: Request, host: State) -> Plan:
 
 def plan_taps(request: Request, host: State) -> Plan:
     """Raises HostError for a name that is taken, or a change that a tap cannot take while it is in use."""
-    recorded = _recorded(request, host, "taps.batch", batch.parse_taps)
-    wanted = {}
+    return boot.complete(request, *_plan(request, host, _TAPS))
+
+
+def _plan(request: Request, host: State, kind: _Kind[L]) -> tuple[dict[Key, Resource], dict[Key, Resource]]:
+    """(before, after) of the links that the run is about, with the records that belong to them."""
+    recorded = {root: kind.parse(boot.text_of(host, f"{root}/{request.scope}/{kind.record}")) for root in layout.ROOTS}
+    known = {name: link for links in recorded.values() for name, link in links.items()}
+    wanted: dict[str, L] = {}
     for entry in request.entries if request.present else ():
-        live = _live(request, host, entry, Tap)
-        adopted = _adopted(live, recorded.get(entry.name))
-        bridge = host.get(Key(Bridge.kind, entry.bridge or ""))
-        base = live if adopted and live else new_tap(entry.name, getattr(bridge, "mtu", None) or 1500)
-        if entry.bridge is None and live:
-            base = replace(base, bridge=live.bridge)
-        tap = fill(replace(entry, scope=request.scope, adopted=adopted), base)
-        tap = replace(tap, mac=entry.mac)
-        _refuse_flags_without_bridge(request, tap)
-        if live:
-            _refuse_while_in_use(request, live, tap)
-        wanted[entry.name] = tap
+        live = _live(request, host, entry, kind.link)
+        wanted[entry.name] = kind.want(request, host, entry, live, _adopted(live, known.get(entry.name)))
 
-    before = _files_and_units(host)
+    before: dict[Key, Resource] = {key: r for key, r in host.items() if isinstance(r, (File, Unit))}
     after = dict(before)
-    for tap in _concerned(request, host, Tap):
-        # The kernel gives every tap some MAC address; it is ours only where one was asked for.
-        mac_is_ours = any(known and known.mac for known in (wanted.get(tap.name), recorded.get(tap.name)))
-        seen = tap if mac_is_ours else replace(tap, mac=None)
-        before[tap.key] = seen
-        goes = _removed(request, tap)
-        if tap.name not in wanted and not (goes and not tap.adopted):
-            after[tap.key] = replace(seen, scope=None, adopted=False) if goes else seen
-    after.update({tap.key: tap for tap in wanted.values()})
+    named = {entry.name for entry in request.entries}
+    for link in host.values():
+        if not isinstance(link, kind.link) or not (link.name in named or _is_ours(request, link, known)):
+            continue
+        seen = kind.seen(link, known.get(link.name), wanted.get(link.name))
+        before[link.key] = seen
+        if link.name in wanted:
+            continue
+        if not (_is_ours(request, link, known) and (link.name in named or _is_purged(request, link))):
+            after[link.key] = seen
+        elif link.adopted:
+            after[link.key] = replace(seen, scope=None, adopted=False, **kind.released)
+    after.update({link.key: link for link in wanted.values()})
 
-    _record(request, host, after, "taps.batch", batch.parse_taps, batch.render_taps, wanted)
-    return boot.complete(request, before, after)
+    for root, links in recorded.items():
+        kept = {name: link for name, link in links.items() if name not in named and not _is_purged(request, link)}
+        if root == layout.root(request.persistent):
+            kept.update(wanted)
+        boot.put_file(after, f"{root}/{request.scope}/{kind.record}", kind.render(kept.values()))
+    return before, after
+
+
+def _want_bridge(request: Request, host: State, entry: Bridge, live: Optional[Bridge], adopted: bool) -> Bridge:
+    base = live if adopted and live else new_bridge(entry.name, request.machine_id)
+    own = replace(entry, scope=request.scope, adopted=adopted, addresses=entry.addresses or (), ports=entry.ports or ())
+    bridge = fill(own, base)
+    _check_ports(request, host, bridge)
+    return replace(bridge, ipv6=bridge.has_ipv6_address() or bool(adopted and live and live.ipv6))
+
+
+def _want_tap(request: Request, host: State, entry: Tap, live: Optional[Tap], adopted: bool) -> Tap:
+    bridge: Any = host.get(Key(Bridge.kind, entry.bridge or ""))
+    base = live if adopted and live else new_tap(entry.name, bridge.mtu if bridge else DEFAULT_MTU)
+    if entry.bridge is None and live:
+        base = replace(base, bridge=live.bridge)
+    tap = replace(fill(replace(entry, scope=request.scope, adopted=adopted), base), mac=entry.mac)
+    _refuse_flags_without_bridge(request, tap)
+    if live:
+        _refuse_while_in_use(request, live, tap)
+    return tap
 
 
 def require_bridges(request: Request, _plan: Plan, host: State) -> None:
@@ -141,27 +156,13 @@ def _adopted(live: Optional[L], recorded: Optional[L]) -> bool:
     return live.adopted if live.scope else not (recorded and not recorded.adopted)
 
 
-def _concerned(request: Request, host: State, kind: type[L]) -> list[L]:
-    """The links that this run is about: those of its scope, and those it names."""
-    named = {entry.name for entry in request.entries}
-    return [
-        link for link in host.values() if isinstance(link, kind) and (link.scope == request.scope or link.name in named)
-    ]
+def _is_ours(request: Request, link: Any, known: Mapping[str, Any]) -> bool:
+    """Whether the scope answers for the link. One without a mark is still ours if we remember having made it."""
+    forgotten = link.scope is None and link.name in known and not known[link.name].adopted
+    return link.scope == request.scope or forgotten
 
 
-def _removed(request: Request, link: Any) -> bool:
-    named = link.name in {entry.name for entry in request.entries}
-    if not request.present and named:
-        return bool(link.scope == request.scope)
-    purged = _is_purged(request, link)
-    return bool(purged and not named and link.scope == request.scope and not link.adopted)
-
-
-def _released(bridge: Bridge) -> Bridge:
-    return replace(bridge, scope=None, adopted=False, addresses=(), ports=())
-
-
-def _ours(live: Bridge, recorded: Optional[Bridge], wanted: Optional[Bridge]) -> Bridge:
+def _seen_bridge(live: Bridge, recorded: Optional[Bridge], wanted: Optional[Bridge]) -> Bridge:
     """The live bridge with only those addresses and ports that we put there or are asked for. Others' are not ours to judge."""
     known = [bridge for bridge in (recorded, wanted) if bridge]
     addresses = {a for bridge in known for a in bridge.addresses or ()}
@@ -221,43 +222,37 @@ def _refuse_while_in_use(request: Request, live: Tap, wanted: Tap) -> None:
             )
 
 
-def _files_and_units(host: State) -> dict[Key, Resource]:
-    return {key: r for key, r in host.items() if isinstance(r, (File, Unit))}
-
-
-def _recorded(request: Request, host: State, name: str, parse: Callable[[str], dict[str, L]]) -> dict[str, L]:
-    """What earlier runs of this scope wrote down, persistent or not."""
-    result: dict[str, L] = {}
-    for root in layout.ROOTS:
-        result.update(parse(boot.text_of(dict(host), f"{root}/{request.scope}/{name}")))
-    return result
-
-
-def _record(
-    request: Request,
-    host: State,
-    after: dict[Key, Resource],
-    name: str,
-    parse: Callable[[str], dict[str, L]],
-    render: Callable[[Any], str],
-    wanted: Mapping[str, L],
-) -> None:
-    """Write down what will be there: kept records that still have their link or may get it again, and the wanted ones."""
-    gone = {entry.name for entry in request.entries}
-    for root in layout.ROOTS:
-        path = f"{root}/{request.scope}/{name}"
-        old = parse(boot.text_of(dict(host), path))
-        kept = {n: link for n, link in old.items() if n not in gone and not _is_purged(request, link)}
-        if root == layout.root(request.persistent):
-            kept.update(wanted)
-        boot.put_file(after, path, render(kept.values()))
-
-
 def _is_purged(request: Request, link: Any) -> bool:
-    return request.purge or (link.name if isinstance(link, Bridge) else link.bridge) in request.purge_bridges
+    purged = request.purge or (link.name if isinstance(link, Bridge) else link.bridge) in request.purge_bridges
+    return purged and not link.adopted
+
+
+def _seen_tap(live: Tap, recorded: Optional[Tap], wanted: Optional[Tap]) -> Tap:
+    """The kernel gives every tap some MAC address; it is ours only where one was asked for."""
+    return live if any(link and link.mac for link in (recorded, wanted)) else replace(live, mac=None)
 
 
 def _parameters(bridges: Mapping[str, Bridge]) -> str:
     """The parameters of the bridges that we make, as a file."""
     ours = (replace(bridge, ipv6=bridge.has_ipv6_address()) for bridge in bridges.values() if not bridge.adopted)
     return "".join(f"{name} = {value}\n" for bridge in ours for name, value in kernel_parameters(bridge).items())
+
+
+_BRIDGES = _Kind(
+    link=Bridge,
+    record="bridges.batch",
+    parse=batch.parse_bridges,
+    render=batch.render_bridges,
+    want=_want_bridge,
+    seen=_seen_bridge,
+    released={"addresses": (), "ports": ()},
+)
+_TAPS = _Kind(
+    link=Tap,
+    record="taps.batch",
+    parse=batch.parse_taps,
+    render=batch.render_taps,
+    want=_want_tap,
+    seen=_seen_tap,
+    released={},
+)
