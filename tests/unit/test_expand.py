@@ -76,7 +76,16 @@ def with_guest(base: Profile, **changes: Any) -> Profile:
 def test_the_profile_of_the_design_becomes_these_resources() -> None:
     assert expand([NAT], "nat") == {
         "bridges": [{"name": "vmnet8", "addresses": ["192.168.233.2/24", "fd00:233::2/64"], "mtu": 1500}],
-        "taps": [{"mtu": 1500, "name": "vnet0", "isolated": False, "owner": "libvirt-qemu", "bridge": "vmnet8"}],
+        "taps": [
+            {
+                "mtu": 1500,
+                "hairpin": True,
+                "name": "vnet0",
+                "isolated": False,
+                "owner": "libvirt-qemu",
+                "bridge": "vmnet8",
+            }
+        ],
         "dhcp": [
             {
                 "ipv6": "slaac",
@@ -150,7 +159,7 @@ def test_a_host_only_network_without_addresses_is_a_bridge_on_which_the_host_is_
 def test_a_bridged_network_is_a_bridge_with_the_uplink_as_its_port_and_nothing_else() -> None:
     assert expand([BRIDGED], "bridged") == {
         "bridges": [{"name": "lan0", "addresses": [], "mtu": 1500, "ports": ["eth1"]}],
-        "taps": [{"mtu": 1500, "name": "vnet20", "isolated": False, "bridge": "lan0"}],
+        "taps": [{"mtu": 1500, "hairpin": False, "name": "vnet20", "isolated": False, "bridge": "lan0"}],
     }
 
 

@@ -355,7 +355,7 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
     translated = [subnet for subnet in network.subnets if subnet.version == 4 or network.ipv6 == "nat"]
     return {
         "bridges": [bridge],
-        "taps": [{"mtu": network.mtu, **guest.tap, "bridge": name} for guest in network.guests if guest.tap],
+        "taps": [_tap_entry(network, guest, guest.tap) for guest in network.guests if guest.tap],
         "dhcp": [dict(network.dhcp)] if network.dhcp else [],
         "nat": [{"bridge": name, "subnets": [str(s) for s in translated], "uplinks": list(network.uplinks)}]
         if translated
@@ -363,6 +363,12 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
         "port_forwards": [_entry(forward) for _at, forward in network.all_forwards()],
         "policies": [policy],
     }
+
+
+def _tap_entry(network: Network, guest: Guest, tap: Mapping[str, Any]) -> dict[str, Any]:
+    """A guest that a forward leads to may reach itself by it. Where br_netfilter is on, its packets turn round on the bridge."""
+    is_target = any(forward.to_address in guest.addresses for _at, forward in network.all_forwards())
+    return {"mtu": network.mtu, "hairpin": is_target, **tap, "bridge": network.name}
 
 
 def _entry(forward: PortForward) -> dict[str, Any]:

@@ -27,7 +27,7 @@ DEFAULT_SERVICES = ("dhcp", "dns", "icmp")
 
 _EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 # What happens to packets from a network and to it; an open network has no rule of its own.
-_OUT = {"isolated": "goto refuse", "nat": "goto to_uplinks", "routed": "goto to_uplinks"}
+_OUT = {"isolated": "goto to_nowhere", "nat": "goto to_uplinks", "routed": "goto to_uplinks"}
 _IN = {"isolated": "goto refuse", "nat": "goto from_forwards", "routed": "goto from_uplinks"}
 
 
@@ -100,16 +100,14 @@ class Policy:
     def _elements_of(self, family: int, scope: str) -> list[Element]:
         mine = {"scope": scope, "bridge": self.bridge}
         mode = self.mode_of(family)
-        if mode == "open":
-            return [element(f"vn_sources{family}", self.bridge, _EVERYWHERE[family], **mine)]
-        result = [
-            element(f"vn_out{family}", self.bridge, value=_OUT[mode], **mine),
-            element(f"vn_in{family}", self.bridge, value=_IN[mode], **mine),
-        ]
-        for subnet in self.subnets_of(family):
-            result.append(element(f"vn_sources{family}", self.bridge, subnet_key(subnet), **mine))
-            if mode != "routed":
-                result.append(element(f"vn_closed{family}", subnet_key(subnet), **mine))
+        subnets = [subnet_key(subnet) for subnet in self.subnets_of(family)]
+        sources = subnets or ([_EVERYWHERE[family]] if mode == "open" else [])
+        result = [element(f"vn_sources{family}", self.bridge, source, **mine) for source in sources]
+        if mode != "open":
+            result.append(element(f"vn_out{family}", self.bridge, value=_OUT[mode], **mine))
+            result.append(element(f"vn_in{family}", self.bridge, value=_IN[mode], **mine))
+        if mode in ("isolated", "nat"):
+            result += [element(f"vn_closed{family}", subnet, **mine) for subnet in subnets]
         return result
 
 
@@ -131,14 +129,15 @@ def host_service(value: object) -> str:
 
 def forwarding_families(elements: Iterable[Element]) -> set[int]:
     """The families for which some network is allowed to forward, and the host therefore has to."""
+    elements = list(elements)
+    if any(e.set == "vn_peers" for e in elements):
+        return {4, 6}
+    bridges = {e.bridge for e in elements if e.set == "vn_bridges"}
     found = set()
-    for e in elements:
-        if e.set in ("vn_out4", "vn_out6") and e.value == _OUT["nat"]:
-            found.add(int(e.set[-1]))
-        elif e.set in ("vn_sources4", "vn_sources6") and e.parts[1] in _EVERYWHERE.values():
-            found.add(int(e.set[-1]))
-        elif e.set == "vn_peers":
-            found.update((4, 6))
+    for family in (4, 6):
+        verdicts = {e.bridge: e.value for e in elements if e.set == f"vn_out{family}"}
+        if any(verdicts.get(bridge) != _OUT["isolated"] for bridge in bridges):
+            found.add(family)
     return found
 
 

@@ -70,6 +70,8 @@ _CHAINS = """\
     chain host_services {
         ct state established,related accept
         icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+        ip saddr != 0.0.0.0 jump check_source
+        ip6 saddr != { ::, fe80::/10 } jump check_source
         iifname . meta l4proto . th dport @vn_services accept
         iifname @vn_echo icmp type echo-request accept
         iifname @vn_echo icmpv6 type echo-request accept
@@ -80,9 +82,7 @@ _CHAINS = """\
     chain forward {
         type filter hook forward priority 0; policy accept;
         iifname . oifname @vn_self goto same_network
-        meta nfproto ipv4 iifname @vn_bridges iifname . ip saddr != @vn_sources4 drop
-        meta nfproto ipv6 iifname @vn_bridges iifname . ip6 saddr != @vn_sources6 drop
-        iifname . oifname @vn_peers accept
+        iifname . oifname @vn_peers goto to_peers
         oifname . iifname @vn_peers ct state established,related accept
         meta nfproto ipv4 iifname vmap @vn_out4
         meta nfproto ipv6 iifname vmap @vn_out6
@@ -97,8 +97,27 @@ _CHAINS = """\
         accept
     }
 
-    # From guests, of networks with uplinks. A forward's target may be in another network.
+    # Whoever lies about where it comes from gets no answer: a refusal would go to somebody else, by way of the host.
+    chain check_source {
+        meta nfproto ipv4 iifname . ip saddr @vn_sources4 return
+        meta nfproto ipv6 iifname . ip6 saddr @vn_sources6 return
+        drop
+    }
+
+    chain to_peers {
+        jump check_source
+        accept
+    }
+
+    # From guests of isolated networks.
+    chain to_nowhere {
+        jump check_source
+        goto refuse
+    }
+
+    # From guests of networks with uplinks. A forward's target may be in another network.
     chain to_uplinks {
+        jump check_source
         ct state established,related accept
         ct status dnat accept
         oifname @vn_bridges goto refuse
@@ -107,14 +126,14 @@ _CHAINS = """\
         goto refuse
     }
 
-    # To guests, of networks behind NAT.
+    # To guests of networks behind NAT.
     chain from_forwards {
         ct state established,related accept
         ct status dnat accept
         goto refuse
     }
 
-    # To guests, of networks that are routed.
+    # To guests of networks that are routed.
     chain from_uplinks {
         ct state established,related accept
         ct status dnat accept
@@ -123,10 +142,12 @@ _CHAINS = """\
         goto refuse
     }
 
-    # A guest that reaches itself or a neighbour through the host's address must be answered through the host too.
+    # A guest that reaches itself or a neighbour through the host's address must be answered through the host too. Where
+    # br_netfilter is on, the bridge itself sends such a packet on, and there is no input interface to tell it by.
     chain nat_postrouting {
         type nat hook postrouting priority 100; policy accept;
-        iifname . oifname @vn_self ct status dnat masquerade
+        oifname . ip saddr @vn_sources4 ct status dnat masquerade
+        oifname . ip6 saddr @vn_sources6 ct status dnat masquerade
         oifname @vn_bridges accept
         ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
         ip6 daddr ff02::/16 accept
