@@ -12,7 +12,7 @@ options:
   state:
     description:
       - V(present) makes sure that the listed entries are there and as described.
-      - V(absent) removes the listed entries; only what names them is needed then. What was not made by this collection stays;
+      - V(absent) removes the listed entries; only what names them is needed then, which for a port forward includes its target. What was not made by this collection stays;
         what it adopted is released.
     type: str
     choices: [present, absent]
@@ -37,7 +37,9 @@ options:
     type: str
     default: default
   persistent:
-    description: Whether the entries also survive a reboot of the host.
+    description:
+      - Whether the entries also survive a reboot of the host.
+      - Of a DHCP service only the files do, where not; it is not started.
     type: bool
     default: true
   service_manager:

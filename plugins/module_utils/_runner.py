@@ -35,7 +35,7 @@ class Subject:
 
     ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
     host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
-    ``show`` is the list as it is after the plan.
+    ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied.
     """
 
     option: str
@@ -45,6 +45,7 @@ class Subject:
     plan: Callable[[Request, State], Plan]
     show: Callable[[Request, State], list[dict[str, Any]]]
     require: Callable[[Request, Plan, State], None] = lambda request, plan, state: None
+    afterwards: Callable[[Plan], None] = lambda plan: None
     sysctls: Sequence[str] = ()
     needs_pyroute2: bool = False
 
@@ -72,6 +73,8 @@ def run(module: AnsibleModule, subject: Subject) -> None:
             result = _converge(module, subject, _request(module, subject))
     except (InputError, HostError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'the host'}: {error.strerror}")
     module.exit_json(**result)
 
 
@@ -82,6 +85,7 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
     if plan and not module.check_mode:
         subject.require(request, plan, state)
         host.apply(plan)
+        subject.afterwards(plan)
         left = subject.plan(request, _read(subject))
         if left:
             raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(left)))
@@ -94,14 +98,17 @@ def _read(subject: Subject) -> State:
 
 def _request(module: AnsibleModule, subject: Subject) -> Request:
     given = module.params
-    if given["scope"] in layout.RESERVED_SCOPES:
-        raise InputError("scope", f"{given['scope']} is taken; choose another word")
+    scope = Fields(given, "options").required("scope", net.scope_name)
+    if scope in layout.RESERVED_SCOPES:
+        raise InputError("scope", f"{scope} is taken; choose another word")
     manager = given["service_manager"]
+    if manager == "systemd" and not systemd.is_running():
+        raise InputError("service_manager", "systemd is not running on this host; use none, or auto")
     return Request(
         entries=tuple(
             subject.parse(entries(given[subject.option], subject.option, subject.key), given["state"] == "present")
         ),
-        scope=Fields(given, "options").required("scope", net.scope_name),
+        scope=scope,
         state=given["state"],
         purge=given["purge"],
         purge_bridges=tuple(given["purge_bridges"]),

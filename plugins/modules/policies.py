@@ -32,7 +32,7 @@ options:
       subnets:
         description:
           - The guests' subnets. A family without a subnet is isolated, unless the mode is V(open).
-          - What comes from a network with any other source is dropped.
+          - What comes from a network with any other source is dropped, unless the mode is V(open).
         type: list
         elements: str
       mode:

@@ -88,6 +88,7 @@ port_forwards:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.conntrack import forget
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import (
     PROTOCOLS,
@@ -137,6 +138,7 @@ def main() -> None:
         parse=parse,
         plan=plan,
         show=show_forwards,
+        afterwards=forget,
         sysctls=SYSCTLS,
         needs_pyroute2=True,
     )

@@ -294,7 +294,7 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     (
         "a guest with the host's address",
         [with_(with_guest(NAT, addresses=["192.168.233.2"]), dhcp=None, dns=None)],
-        f"{W}.addresses[0]: the address 192.168.233.2 is already that of nat_networks[vmnet8].addresses[0]",
+        f"{W}.addresses[0]: 192.168.233.2 is the host's own address",
     ),
     (
         "a guest's name with a dot",

@@ -200,7 +200,7 @@ def test_purge_removes_what_the_scope_made_and_does_not_list() -> None:
     assert "gone" not in files_of(after)[RECORD] + files_of(after)[PARAMETERS]
 
 
-def test_purge_does_not_forget_what_we_gave_to_an_adopted_bridge() -> None:
+def test_purge_takes_back_what_we_gave_to_an_adopted_bridge() -> None:
     before = made(bridges(bridge_entry(name="lan", addresses=["10.0.0.1/24"])), host(a_bridge("lan")))
     after = made(bridges(purge=True), before)
     assert ("10.0.0.1/24" in get(after, Bridge, "lan").addresses) == ("10.0.0.1/24" in files_of(after).get(RECORD, ""))
@@ -213,14 +213,14 @@ def test_without_purge_what_is_not_listed_stays() -> None:
     assert set(batch.parse_bridges(files_of(after)[RECORD])) == {"first", "second"}
 
 
-def test_purge_spares_other_scopes_foreign_bridges_and_adopted_ones() -> None:
+def test_purge_spares_other_scopes_and_foreign_bridges_and_releases_adopted_ones() -> None:
     before = made(bridges(bridge_entry(name="theirs"), scope="other"), host(a_bridge("docker0"), a_bridge("lan")))
     before = made(bridges(bridge_entry(name="lan")), before)
     after = made(bridges(purge=True), before)
     assert {r.name for r in after.values() if isinstance(r, Bridge)} == {"theirs", "docker0", "lan"}
     assert get(after, Bridge, "docker0") == get(before, Bridge, "docker0")
     assert get(after, Bridge, "theirs") == get(before, Bridge, "theirs")
-    assert get(after, Bridge, "lan") == get(before, Bridge, "lan")
+    assert get(after, Bridge, "lan") == replace(get(before, Bridge, "lan"), scope=None, adopted=False)
 
 
 def test_purge_of_one_bridge_leaves_the_rest_of_the_scope() -> None:

@@ -24,7 +24,7 @@ def _number(value: object, at: str, what: str) -> object:
     if value is None:
         return None
     text = str(value)
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return int(text)
     try:
         return pwd.getpwnam(text).pw_uid if what == "user" else grp.getgrnam(text).gr_gid

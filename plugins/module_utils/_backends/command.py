@@ -19,10 +19,18 @@ TIMEOUT = 120  # seconds; far above what any of these tools takes, and a hung on
 
 def find(tool: str, package: str) -> str:
     """Full path of ``tool``. Raises HostError naming the package it comes in."""
-    path = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:{_SBIN}")
+    path = _which(tool)
     if path is None:
         raise HostError(f"{tool} is not installed on this host; it comes with the package {package}")
     return path
+
+
+def is_installed(tool: str) -> bool:
+    return _which(tool) is not None
+
+
+def _which(tool: str) -> Optional[str]:
+    return shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:{_SBIN}")
 
 
 def run(arguments: Sequence[str], stdin: Optional[str] = None, check: bool = True) -> subprocess.CompletedProcess[str]:

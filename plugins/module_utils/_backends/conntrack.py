@@ -9,10 +9,11 @@ A client that keeps sending to a port that has become a forward, or has ceased t
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 try:
     from pyroute2 import IPRoute
@@ -21,6 +22,8 @@ try:
 except ImportError:
     pass  # the runner has refused or respawned before anything here is called
 
+from .._model import net
+from .._model.errors import HostError
 from .._model.port_forward import from_elements
 from .._model.ruleset import Element
 from .._plan.core import Plan
@@ -32,84 +35,104 @@ _FEW = 32  # listeners; below it the kernel filters one dump for each, above it 
 
 @dataclass(frozen=True)
 class _Listener:
-    """``target`` is what a forward that is gone led to; None for a new one."""
+    """``target``: the address and port that a forward that is gone led to; None for a new one."""
 
     family: int
     protocol: int
     port: int
     address: Optional[str]
-    target: Optional[str]
+    source: Optional[net.Network]
+    target: Optional[tuple[str, int]]
+
+
+class _Flow(NamedTuple):
+    """As conntrack knows it: where it came from and was sent to, and which address and port answer."""
+
+    protocol: int
+    source: str
+    sport: int
+    destination: str
+    dport: int
+    answers: tuple[str, int]
 
 
 def forget(plan: Plan) -> None:
     """Drop the flows that the changed port forwards would have treated otherwise, and no others."""
     listeners = list(_listeners(plan))
-    if not listeners:
-        return
     local = _local_addresses() if any(listener.target is None for listener in listeners) else set()
-    wanted: dict[tuple[int, int], list[_Listener]] = {}
-    for family in {listener.family for listener in listeners}:
-        wanted.clear()
+    for family in sorted({listener.family for listener in listeners}):
+        by_port: dict[tuple[int, int], list[_Listener]] = {}
         for listener in listeners:
             if listener.family == family:
-                wanted.setdefault((listener.protocol, listener.port), []).append(listener)
+                by_port.setdefault((listener.protocol, listener.port), []).append(listener)
         with NFCTSocket(nfgen_family=_FAMILIES[family]) as flows:
             stale = [
                 flow
-                for flow in _flows(flows, list(wanted))
-                if any(_concerns(flow, w, local) for w in wanted.get(flow[:2], []))
+                for flow in _flows(flows, list(by_port))
+                if any(_concerns(flow, listener, local) for listener in by_port.get((flow.protocol, flow.dport), []))
             ]
             for flow in stale:
                 _drop(flows, family, flow)
 
 
-# A flow: protocol, original destination port, source port, source, destination, and the address that answers.
-_Flow = tuple[int, int, int, str, str, str]
-
-
 def _listeners(plan: Plan) -> Iterator[_Listener]:
+    """Of the forwards that are gone; and of new ones for UDP, where a client that goes on sending keeps its old flow alive.
+
+    A connection of another protocol that is there when a forward comes belongs to the host itself.
+    """
     gone = [*plan.removed, *(old for old, _new in plan.changed)]
-    for element, target in [*((e, True) for e in gone), *((e, False) for e in plan.created)]:
-        if isinstance(element, Element) and element.module == "port_forwards":
-            entry: Any = from_elements([element])[0]
-            family = int(element.set[-1])
-            to_address = entry["to_address"] if target else None
-            yield _Listener(family, _PROTOCOLS[entry["protocol"]], int(entry["listen"]), entry["address"], to_address)
+    come = [*plan.created, *(new for _old, new in plan.changed)]
+    for element, is_gone in [*((e, True) for e in gone), *((e, False) for e in come)]:
+        if not isinstance(element, Element) or element.module != "port_forwards":
+            continue
+        entry: Any = from_elements([element])[0]
+        if is_gone or entry["protocol"] == "udp":
+            yield _Listener(
+                family=int(element.set[-1]),
+                protocol=_PROTOCOLS[entry["protocol"]],
+                port=int(entry["listen"]),
+                address=entry["address"],
+                source=net.subnet(entry["sources"][0]) if entry["sources"] else None,
+                target=(entry["to_address"], int(entry["to_port"])) if is_gone else None,
+            )
 
 
 def _concerns(flow: _Flow, listener: _Listener, local: set[str]) -> bool:
-    destination, answers = flow[4], flow[5]
-    if listener.address not in (None, destination):
+    if listener.address not in (None, flow.destination):
         return False
+    if listener.source is not None and net.address(flow.source) not in listener.source:
+        return False
+    was_sent = (flow.destination, flow.dport)
     if listener.target is not None:
-        return answers == listener.target
-    return answers == destination and destination in local
+        return flow.answers == listener.target != was_sent
+    return flow.answers == was_sent and flow.destination in local
 
 
 def _flows(flows: Any, ports: list[tuple[int, int]]) -> Iterator[_Flow]:
-    filters = [NFCTAttrTuple(proto=protocol, dport=port) for protocol, port in ports] if len(ports) <= _FEW else [None]
+    few = len(ports) <= _FEW
+    filters = [NFCTAttrTuple(proto=protocol, dport=port) for protocol, port in ports] if few else [None]
     for only in filters:
         for message in flows.dump(tuple_orig=only):
             original, reply = message.get_attr("CTA_TUPLE_ORIG"), message.get_attr("CTA_TUPLE_REPLY")
             protocol = original.get_attr("CTA_TUPLE_PROTO")
             if protocol.get_attr("CTA_PROTO_DST_PORT") is not None:
-                yield (
-                    protocol.get_attr("CTA_PROTO_NUM"),
-                    protocol.get_attr("CTA_PROTO_DST_PORT"),
-                    protocol.get_attr("CTA_PROTO_SRC_PORT"),
-                    _address(original, "SRC"),
-                    _address(original, "DST"),
-                    _address(reply, "SRC"),
+                yield _Flow(
+                    protocol=protocol.get_attr("CTA_PROTO_NUM"),
+                    source=_address(original, "SRC"),
+                    sport=protocol.get_attr("CTA_PROTO_SRC_PORT"),
+                    destination=_address(original, "DST"),
+                    dport=protocol.get_attr("CTA_PROTO_DST_PORT"),
+                    answers=(_address(reply, "SRC"), reply.get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_SRC_PORT")),
                 )
 
 
 def _drop(flows: Any, family: int, flow: _Flow) -> None:
-    protocol, dport, sport, source, destination, _answers = flow
+    ends = NFCTAttrTuple(_FAMILIES[family], flow.source, flow.destination, flow.protocol, flow.sport, flow.dport)
     try:
-        flows.entry("del", tuple_orig=NFCTAttrTuple(_FAMILIES[family], source, destination, protocol, sport, dport))
+        flows.entry("del", tuple_orig=ends)
     except NetlinkError as error:
         if error.code != errno.ENOENT:  # it ended by itself
-            raise
+            raise HostError(f"the kernel refused to forget a flow: {os.strerror(error.code)}") from None
 
 
 def _address(flow_tuple: Any, end: str) -> str:

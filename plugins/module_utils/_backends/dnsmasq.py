@@ -56,9 +56,10 @@ def remove_leases(plan: Plan) -> None:
             pass  # not empty, or not there
 
 
-def with_loaded(unit: Unit, bridge: str) -> Unit:
+def with_loaded(unit: Unit) -> Unit:
     """The unit with what its process has read: the copies that it made of its files when it started or reloaded."""
-    if not unit.active:
+    bridge = layout.dhcp_network(unit.name)
+    if not unit.active or not bridge:
         return unit
     texts = {name: _copy(f"{layout.DHCP_LOADED}/{bridge}/{name}") for name in (layout.DHCP_SERVICE, *NAMES)}
     return replace(

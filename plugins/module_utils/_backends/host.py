@@ -16,7 +16,7 @@ from .._model.resource import File, Key, State, Sysctl, by_key
 from .._model.ruleset import Element, Program
 from .._plan.core import Plan
 from .._render.sysctls import parse as parse_sysctls
-from . import conntrack, dnsmasq, files, links, nft, sysctl, systemd
+from . import dnsmasq, files, links, nft, sysctl, systemd
 
 _FILES = (*layout.ROOTS, layout.SYSCTLS, layout.unit_file(layout.SERVICE), layout.unit_file(layout.DHCP_SERVICE))
 
@@ -30,7 +30,7 @@ def machine_id() -> str:
     """Something that tells this host from all others and stays (machine-id(5)), or its name where it has none."""
     try:
         with open("/etc/machine-id", encoding="ascii") as stream:
-            return stream.read().strip()
+            return stream.read().strip() or os.uname().nodename
     except OSError:
         return os.uname().nodename
 
@@ -42,9 +42,8 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     state = by_key(found)
     if systemd.is_running():
         networks = {os.path.basename(os.path.dirname(f.name)) for f in found if f.name.startswith(f"{layout.DHCP}/")}
-        servers = {layout.dhcp_unit(network): network for network in sorted(networks)}
-        units = systemd.read([layout.SERVICE, *servers])
-        state.update(by_key(dnsmasq.with_loaded(u, servers[u.name]) if u.name in servers else u for u in units))
+        units = systemd.read([layout.SERVICE, *map(layout.dhcp_unit, sorted(networks)), layout.dhcp_unit("*")])
+        state.update(by_key(map(dnsmasq.with_loaded, units)))
     if "link" in kinds:
         state.update(by_key(links.read()))
     if "element" in kinds:
@@ -59,19 +58,29 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
 
 def apply(plan: Plan) -> None:
     """Services stop before what they use goes, the filter stands before anything may forward, and services start last."""
+    texts = plan.only(File.kind)
+    put = [new for _old, new in texts.pairs() if isinstance(new, File)]
     if systemd.is_running():
         systemd.stop(plan)
     dnsmasq.remove_leases(plan.only(Leases.kind))
-    # What we are about to make is written down first: a link that lost its mark to a killed run is still known to be ours.
+    # What we are about to make, and what parameters were, is written down first: a run that is killed must not forget it.
     # The packet filter is the other way round: what nft refuses must not be there at the next boot.
-    files.write_all(plan, only=layout.LINK_RECORDS)
+    for file in filter(_is_written_first, put):
+        files.write(file)
     if plan.only(Bridge.kind, Tap.kind):
         links.apply(plan.only(Bridge.kind, Tap.kind))
     if plan.only(Element.kind, Program.kind):
         nft.apply(plan.only(Element.kind, Program.kind))
-        conntrack.forget(plan.only(Element.kind))
     sysctl.apply(plan.only(Sysctl.kind))
-    files.write_all(plan)
-    files.remove_all(plan)
+    for file in put:
+        if not _is_written_first(file):
+            files.write(file)
+    for resource in texts.removed:
+        if isinstance(resource, File):
+            files.remove(resource)
     if systemd.is_running():
         systemd.start(plan)
+
+
+def _is_written_first(file: File) -> bool:
+    return file.name.endswith(".batch") or file.name == layout.SYSCTLS

@@ -21,14 +21,13 @@ except ImportError:
     HAS_PYROUTE2 = False
 
 from .._model.errors import HostError
-from .._model.links import Bridge, OtherLink, Tap, alias, kernel_parameters, owner
+from .._model.links import Bridge, OtherLink, Tap, alias, can_become, kernel_parameters, owner
 from .._model.resource import Resource
 from .._plan.core import Plan
 from . import sysctl, tuntap
 
 _IFF_UP = 1 << 0
 _IFF_LOOPBACK = 1 << 3
-_IFF_LOWER_UP = 1 << 16
 _IFA_F_NODAD = 0x02
 _HUNDREDTHS = 100  # the kernel counts the bridge's times in 1/100 s (USER_HZ)
 
@@ -101,7 +100,7 @@ def _resource(link: Any, names: dict[int, str], addresses: list[str], ports: lis
             learning=_flag(port, "IFLA_BRPORT_LEARNING", True),
             unicast_flood=_flag(port, "IFLA_BRPORT_UNICAST_FLOOD", True),
             hairpin=_flag(port, "IFLA_BRPORT_MODE", False),
-            in_use=bool(link["flags"] & _IFF_LOWER_UP),
+            in_use=bool(link.get_attr("IFLA_CARRIER")),  # whether somebody has it open, also while it is down
             **common,
         )
     loopback = bool(link["flags"] & _IFF_LOOPBACK)
@@ -111,7 +110,8 @@ def _resource(link: Any, names: dict[int, str], addresses: list[str], ports: lis
 
 def _put_bridge(netlink: Any, old: Optional[Bridge], new: Bridge) -> None:
     if old is None:
-        _send(netlink, "add", ifname=new.name, kind="bridge")
+        # With its address at once: by it the bridge is known to be ours, should the run be killed before it is marked.
+        _send(netlink, "add", ifname=new.name, kind="bridge", address=new.mac)
         old = _as_made(new.name)
     index = _index(netlink, new.name)
     if (old.scope, old.adopted) != (new.scope, new.adopted):
@@ -156,7 +156,8 @@ def _as_made(name: str) -> Bridge:
 
 
 def _put_tap(netlink: Any, old: Optional[Tap], new: Tap) -> None:
-    if old is not None and not tuntap.can_become(old, new):
+    if old is not None and not can_become(old, new):
+        tuntap.update(old)  # refuses if it is in use after all
         _delete(netlink, new.name)
         old = None
     if old is None:
@@ -174,8 +175,8 @@ def _put_tap(netlink: Any, old: Optional[Tap], new: Tap) -> None:
         _send(netlink, "set", index=index, master=_index(netlink, new.bridge))
     flags = ("isolated", "learning", "unicast_flood", "hairpin")
     if new.bridge and (old is None or any(getattr(old, name) != getattr(new, name) for name in flags)):
-        netlink.brport(
-            "set",
+        _send_port(
+            netlink,
             index=index,
             isolated=int(bool(new.isolated)),
             learning=int(bool(new.learning)),
@@ -192,6 +193,14 @@ def _send(netlink: Any, command: str, **attributes: Any) -> None:
     except NetlinkError as error:
         what = ", ".join(f"{key} {value}" for key, value in attributes.items())
         raise HostError(f"the kernel refused to {command} the link with {what}: {os.strerror(error.code)}") from None
+
+
+def _send_port(netlink: Any, **attributes: Any) -> None:
+    try:
+        netlink.brport("set", **attributes)
+    except NetlinkError as error:
+        what = ", ".join(f"{key} {value}" for key, value in attributes.items())
+        raise HostError(f"the kernel refused to set the bridge port with {what}: {os.strerror(error.code)}") from None
 
 
 def _address(netlink: Any, command: str, index: int, text: str) -> None:

@@ -1,8 +1,3 @@
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-FileCopyrightText: The tapestry.vmnet authors
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""One run at a time on a host: reading, planning and writing must not interleave with another run's."""
-
 from __future__ import annotations
 
 import fcntl
@@ -20,17 +15,28 @@ PATIENCE = 120.0  # seconds
 @contextmanager
 def host_lock() -> Iterator[None]:
     """Hold the host's lock. It goes with the process, however that ends. Raises HostError after PATIENCE seconds."""
-    os.makedirs(os.path.dirname(layout.LOCK), exist_ok=True)
-    with open(layout.LOCK, "w", encoding="ascii") as stream:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise HostError(
-                        f"another run has held {layout.LOCK} for {PATIENCE:.0f} seconds; try again when it is done"
-                    ) from None
-                time.sleep(0.05)
+    deadline = time.monotonic() + PATIENCE
+    handle = _acquired()
+    while handle is None:
+        if time.monotonic() > deadline:
+            raise HostError(f"another run has held {layout.LOCK} for {PATIENCE:.0f} seconds; try again when it is done")
+        time.sleep(0.05)
+        handle = _acquired()
+    try:
         yield
+    finally:
+        os.unlink(layout.LOCK)  # while it is held: whoever waits for this file sees that it is another one by now
+        os.close(handle)
+
+
+def _acquired() -> int | None:
+    """The open lock file, or None if it is held, or was removed by whoever held it."""
+    handle = os.open(layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), os.stat(layout.LOCK)):
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(handle)
+    return None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from .._model.errors import HostError
@@ -12,13 +13,15 @@ from .._model.resource import Resource
 from .._model.ruleset import TABLE, Program
 from .._plan.core import Plan
 from .._render import ruleset
-from .command import find, run
+from .command import find, is_installed, run
 
 _SIGSEGV = -11
 
 
 def read() -> list[Resource]:
     """The elements of the table, and whether its program is as we wrote it; nothing where there is no table."""
+    if not is_installed("nft"):
+        return []  # then there is no table; a run that wants one fails when it comes to write it
     listing = _nft("-j", "list", "table", *TABLE.split(), check=False)
     if listing.returncode != 0:
         if "No such file or directory" in listing.stderr or "does not exist" in listing.stderr:
@@ -38,7 +41,8 @@ def _as_written() -> Any:
 
     Listings are formatted differently from version to version, so the text itself cannot be compared.
     """
-    script = f"nft -f - && nft -j list table {TABLE}"
+    nft = shlex.quote(find("nft", "nftables"))
+    script = f"{nft} -f - && {nft} -j list table {TABLE}"
     listing = run([find("unshare", "util-linux"), "--net", "sh", "-c", script], stdin=ruleset.program())
     return ruleset.read_listing(listing.stdout)[1]
 

@@ -22,10 +22,7 @@ def is_running() -> bool:
 
 
 def read(names: Iterable[str]) -> list[Unit]:
-    """Those of the units that are enabled or active."""
-    names = list(names)
-    if not names:
-        return []
+    """Those of the units that are enabled or active. A name may be a pattern for units that systemd has loaded."""
     properties = "Id,ActiveState,UnitFileState,NeedDaemonReload"
     shown = run([_systemctl(), "show", f"--property={properties}", "--", *names]).stdout
     result = []

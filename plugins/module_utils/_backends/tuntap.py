@@ -23,12 +23,6 @@ def create(tap: Tap) -> None:
     _attach(tap, _IFF_TUN_EXCL)
 
 
-def can_become(old: Tap, new: Tap) -> bool:
-    """The kernel fixes the number of queues when the device is made, and can replace an owner or a group but not take it away."""
-    taken_away = any(getattr(old, name) is not None and getattr(new, name) is None for name in ("owner", "group"))
-    return old.multi_queue == new.multi_queue and not taken_away
-
-
 def update(tap: Tap) -> None:
     """Set owner and group of an existing one that nobody has open."""
     _attach(tap, 0)

@@ -20,9 +20,7 @@ DHCP_SERVICE = "vmnet-dhcp@.service"
 DHCP = f"{PERSISTENT}/dhcp"
 DHCP_STATE = "/var/lib/vmnet"
 DHCP_LOADED = "/run/vmnet-dhcp"  # what each server has read, and its process id
-LOCK = "/run/lock/vmnet.lock"
-
-LINK_RECORDS = "*.batch"
+LOCK = "/run/vmnet.lock"
 
 # Names that a scope cannot have: they stand beside the scopes' directories.
 RESERVED_SCOPES = ("dhcp",)
@@ -32,14 +30,16 @@ def root(persistent: bool) -> str:
     return PERSISTENT if persistent else VOLATILE
 
 
-def record(scope: str, name: str, persistent: bool = True) -> str:
-    """The path of a scope's file: ``/etc/vmnet/<scope>/<name>``."""
-    return f"{root(persistent)}/{scope}/{name}"
-
-
 def dhcp_unit(network: str) -> str:
     """The instance of the template unit that serves a network."""
     return DHCP_SERVICE.replace("@", f"@{network}")
+
+
+def dhcp_network(unit: str) -> str:
+    """The inverse of ``dhcp_unit``; empty for any other unit."""
+    before, after = DHCP_SERVICE.split("@")
+    is_instance = unit.startswith(f"{before}@") and unit.endswith(after)
+    return unit[len(before) + 1 : -len(after)] if is_instance else ""
 
 
 def unit_file(name: str) -> str:

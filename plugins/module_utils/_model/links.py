@@ -164,6 +164,12 @@ class OtherLink(Resource):
     wireless: bool = False
 
 
+def can_become(old: Tap, new: Tap) -> bool:
+    """The kernel fixes the number of queues when the device is made, and can replace an owner or a group but not take it away."""
+    taken_away = any(getattr(old, name) is not None and getattr(new, name) is None for name in ("owner", "group"))
+    return old.multi_queue == new.multi_queue and not taken_away
+
+
 def new_tap(name: str, mtu: int) -> Tap:
     return Tap(
         name=name,

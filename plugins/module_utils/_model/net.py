@@ -19,7 +19,8 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 # The kernel takes more (IFNAMSIZ - 1 bytes, no slash or white space), but it expands "%d" and other tools split at the rest.
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
-_NOT_INTERFACES = ("all", "default")
+_NOT_INTERFACES = ("all", "default", "lo")
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MAC = re.compile(r"[0-9a-f]{2}([:-]?[0-9a-f]{2}){5}")
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _DURATION = re.compile(r"(\d+)([smhdw]?)")
@@ -39,7 +40,7 @@ def interface_name(value: Any) -> str:
             f"{name!r} is not an interface name; letters, digits, '_', '.' and '-' are accepted, no '.' or '-' first"
         )
     if name in _NOT_INTERFACES:
-        raise ValueError(f"{name} stands for many interfaces in the kernel's parameters; choose another name")
+        raise ValueError(f"{name} has a meaning of its own in the kernel; choose another name")
     return name
 
 
@@ -116,10 +117,9 @@ def port_range(ports: range) -> str:
 
 
 def integer(value: Any, lowest: int, highest: int) -> int:
-    try:
-        number = int(_text(value))
-    except ValueError:
-        raise ValueError(f"{value!r} is not a whole number") from None
+    if isinstance(value, bool) or not _NUMBER.fullmatch(str(value).strip()):
+        raise ValueError(f"{value!r} is not a whole number")
+    number = int(value)
     if not lowest <= number <= highest:
         raise ValueError(f"{number} is out of range; {lowest} to {highest} are accepted")
     return number
@@ -179,11 +179,6 @@ def boolean(value: Any) -> bool:
 
 def text(value: Any) -> str:
     return _text(value)
-
-
-def family(value: Union[Address, Interface, Network]) -> int:
-    """4 or 6."""
-    return value.version
 
 
 def in_order(values: Any) -> list[Any]:

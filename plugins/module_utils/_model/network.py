@@ -102,6 +102,9 @@ def check_together(networks: Iterable[Network]) -> None:
         for i, address in enumerate(guest.addresses)
     )
     refuse_duplicates([*own, *theirs])
+    for network in networks:
+        names = ((f"{guest.at}.name", guest.name, "the name") for guest in network.guests)
+        refuse_duplicates(names)
     _refuse_overlaps(networks)
     refuse_conflicts(forward for network in networks for forward in network.all_forwards())
 
@@ -185,7 +188,13 @@ def _guest(entry: Fields, bridge: str, addresses: tuple[net.Interface, ...], mod
         forwards=(),
     )
     for index, address in enumerate(guest.addresses):
-        _refuse_outside(address, [a.network for a in addresses], f"{entry.place('addresses')}[{index}]")
+        at = f"{entry.place('addresses')}[{index}]"
+        _refuse_outside(address, [a.network for a in addresses], at)
+        _refuse_unusable(address, addresses, at)
+    if guest.mac and guest.tap and guest.mac == guest.tap.get("mac"):
+        raise InputError(
+            entry.place("tap.mac"), f"{guest.mac} is the guest's own; the tap is the host's end and has another"
+        )
     if mode == "nat":
         forwards = [
             f for fields in entry.entries("forwards", "listen") for f in _forwards(fields, bridge, _targets(guest))
@@ -274,6 +283,7 @@ def _forwards(
 
 def _within(network: Network, forward: tuple[str, PortForward]) -> tuple[str, PortForward]:
     _refuse_outside(forward[1].to_address, network.subnets, f"{forward[0]}.to_address")
+    _refuse_unusable(forward[1].to_address, network.addresses, f"{forward[0]}.to_address")
     return forward
 
 
@@ -284,13 +294,27 @@ def _refuse_outside(address: net.Address, subnets: list[net.Network], at: str) -
         )
 
 
+def _refuse_unusable(address: net.Address, own: tuple[net.Interface, ...], at: str) -> None:
+    """What no guest can have: the address of the subnet itself, its broadcast address, or one of the host's."""
+    for interface in own:
+        if address == interface.ip:
+            raise InputError(at, f"{address} is the host's own address")
+        network = interface.network
+        ends = (network.network_address, network.broadcast_address) if network.num_addresses > 2 else ()
+        if address in ends and (address.version == 4 or address == network.network_address):
+            raise InputError(
+                at, f"{address} is not a guest's: it stands for the subnet {network} itself or for all in it"
+            )
+
+
 def _refuse_overlaps(networks: list[Network]) -> None:
     seen: list[tuple[str, net.Network]] = []
     for network in networks:
         for index, subnet in enumerate(network.subnets):
             at = f"{network.at}.addresses[{index}]"
             for other, taken in seen:
-                if subnet.version == taken.version and subnet.overlaps(taken):
+                same = other == network.at and subnet == taken  # two addresses in one subnet
+                if not same and subnet.version == taken.version and subnet.overlaps(taken):
                     raise InputError(at, f"{network.addresses[index]} overlaps {taken} of {other}")
             seen.append((network.at, subnet))
 
@@ -304,9 +328,9 @@ def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
     for name in ("bridge", "addresses", "mtu", "router", "reservations", "dns"):
         if name in given:
             raise InputError(entry.place(f"dhcp.{name}"), "is not a field of it; the network itself says so")
-    has_slaac = any(address.version == 6 and address.network.prefixlen == 64 for address in network.addresses)
+    prefixes = {address.network.prefixlen for address in network.addresses if address.version == 6}
     result = {
-        "ipv6": "slaac" if has_slaac else "none",
+        "ipv6": "slaac" if prefixes == {64} else "none",
         **given,
         "bridge": network.name,
         "addresses": [str(address) for address in network.addresses],

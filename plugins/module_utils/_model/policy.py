@@ -25,9 +25,8 @@ SERVICES: Mapping[str, tuple[tuple[str, int], ...]] = {
 }
 DEFAULT_SERVICES = ("dhcp", "dns", "icmp")
 
-_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 # What happens to packets from a network and to it; an open network has no rule of its own.
-_OUT = {"isolated": "goto to_nowhere", "nat": "goto to_uplinks", "routed": "goto to_uplinks"}
+_OUT = {"isolated": "goto to_nowhere", "nat": "jump to_uplinks", "routed": "jump to_uplinks"}
 _IN = {"isolated": "goto refuse", "nat": "goto from_forwards", "routed": "goto from_uplinks"}
 
 
@@ -101,12 +100,13 @@ class Policy:
         mine = {"scope": scope, "bridge": self.bridge}
         mode = self.mode_of(family)
         subnets = [subnet_key(subnet) for subnet in self.subnets_of(family)]
-        sources = subnets or ([_EVERYWHERE[family]] if mode == "open" else [])
-        result = [element(f"vn_sources{family}", self.bridge, source, **mine) for source in sources]
-        if mode != "open":
-            result.append(element(f"vn_out{family}", self.bridge, value=_OUT[mode], **mine))
-            result.append(element(f"vn_in{family}", self.bridge, value=_IN[mode], **mine))
-        if mode in ("isolated", "nat"):
+        result = [element(f"vn_sources{family}", self.bridge, subnet, **mine) for subnet in subnets]
+        if mode == "open":
+            return [*result, element(f"vn_open{family}", self.bridge, **mine)]
+        result.append(element(f"vn_out{family}", self.bridge, value=_OUT[mode], **mine))
+        result.append(element(f"vn_in{family}", self.bridge, value=_IN[mode], **mine))
+        result += [element(f"vn_inside{family}", subnet, **mine) for subnet in subnets]
+        if mode != "routed":
             result += [element(f"vn_closed{family}", subnet, **mine) for subnet in subnets]
         return result
 
@@ -129,15 +129,12 @@ def host_service(value: object) -> str:
 
 def forwarding_families(elements: Iterable[Element]) -> set[int]:
     """The families for which some network is allowed to forward, and the host therefore has to."""
-    elements = list(elements)
-    if any(e.set == "vn_peers" for e in elements):
-        return {4, 6}
-    bridges = {e.bridge for e in elements if e.set == "vn_bridges"}
-    found = set()
-    for family in (4, 6):
-        verdicts = {e.bridge: e.value for e in elements if e.set == f"vn_out{family}"}
-        if any(verdicts.get(bridge) != _OUT["isolated"] for bridge in bridges):
-            found.add(family)
+    found: set[int] = set()
+    for e in elements:
+        if e.set == "vn_peers":
+            found.update((4, 6))
+        elif e.set.startswith("vn_open") or e.value == _OUT["nat"]:
+            found.add(int(e.set[-1]))
     return found
 
 
@@ -149,11 +146,7 @@ def from_elements(bridge: str, elements: Iterable[Element]) -> dict[str, object]
     services = {(e.parts[1], int(e.parts[2])) for e in of.get("vn_services", [])}
     names = {name for name, listeners in SERVICES.items() if listeners and services.issuperset(listeners)}
     rest = services.difference(*(SERVICES[name] for name in names)) if names else services
-    subnets = [
-        net.subnet(e.parts[1])
-        for e in of.get("vn_sources4", []) + of.get("vn_sources6", [])
-        if e.parts[1] not in _EVERYWHERE.values()
-    ]
+    subnets = [net.subnet(e.parts[1]) for e in of.get("vn_sources4", []) + of.get("vn_sources6", [])]
     return {
         "bridge": bridge,
         "subnets": [str(subnet) for subnet in net.in_order(subnets)],

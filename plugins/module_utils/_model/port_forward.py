@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 from . import net
 from .errors import InputError
-from .fields import Fields, refuse_duplicates
+from .fields import Fields
 from .policy import subnet_key
 from .ruleset import Element, element
 
@@ -43,7 +43,7 @@ class PortForward:
             listen=listen,
             to_address=entry.required("to_address", net.address),
             to_port=entry.optional("to_port", net.ports, listen),
-            sources=tuple(net.in_order(set(entry.each("sources", net.subnet)))),
+            sources=_widest(entry.each("sources", net.subnet)),
         )
         entry.nothing_else()
         parsed.check(entry)
@@ -61,6 +61,10 @@ class PortForward:
         if self.address is not None and self.address.version != family:
             raise InputError(
                 entry.place("address"), f"{self.address} is not of the same family as the target {self.to_address}"
+            )
+        if self.address is not None and (self.address.is_unspecified or self.address.is_multicast):
+            raise InputError(
+                entry.place("address"), f"{self.address} is not one address; leave it out to listen on all"
             )
         if self.address is not None and self.address.is_loopback:
             raise InputError(
@@ -111,11 +115,26 @@ def listener(e: Element) -> tuple[str, ...]:
 
 def refuse_conflicts(forwards: Iterable[tuple[str, PortForward]]) -> None:
     """Takes (place, forward). Raises InputError for two that would answer the same packet."""
-    refuse_duplicates(
-        (at, f"{' '.join(e.parts)} (IPv{e.set[-1]})", "the listener")
-        for at, forward in forwards
-        for e in forward.elements("-")
-    )
+    seen: dict[tuple[str, ...], list[tuple[str, Element]]] = {}
+    for at, forward in forwards:
+        for new in forward.elements("-"):
+            others = seen.setdefault(listener(new), [])
+            for other, old in others:
+                if old.set == new.set and (not forward.sources or _source(new).overlaps(_source(old))):
+                    what = f"{' '.join(new.parts)} (IPv{new.set[-1]})"
+                    raise InputError(at, f"the listener {what} is already that of {other}")
+            others.append((f"{at} with {' '.join(new.parts)}" if forward.sources else at, new))
+
+
+def _source(e: Element) -> Any:
+    return net.subnet(e.parts[0])
+
+
+def _widest(sources: Iterable[net.Network]) -> tuple[net.Network, ...]:
+    """Without those that are contained in another: the maps of nft take no overlaps."""
+    sources = set(sources)
+    inner = {s for s in sources for o in sources if s != o and s.version == o.version and s.subnet_of(o)}  # type: ignore[arg-type]
+    return tuple(net.in_order(sources - inner))
 
 
 def from_elements(elements: Iterable[Element]) -> list[dict[str, object]]:

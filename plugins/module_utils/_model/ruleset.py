@@ -57,6 +57,8 @@ SETS: Mapping[str, SetType] = {
     **_of_both_families(
         {
             "vn_closed": SetType("policies", ("address",), interval=True),
+            "vn_inside": SetType("policies", ("address",), interval=True),
+            "vn_open": SetType("policies", ("ifname",)),
             "vn_sources": SetType("policies", ("ifname", "address"), interval=True),
             "vn_out": SetType("policies", ("ifname",), ("verdict",)),
             "vn_in": SetType("policies", ("ifname",), ("verdict",)),

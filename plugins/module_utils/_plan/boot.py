@@ -44,12 +44,12 @@ def complete(request: Request, before: State, after: dict[Key, Resource]) -> Pla
     needed = _has_records(after)
     put_file(after, layout.RESTORE, boot.SCRIPT if needed else "", 0o755)
     unit = Unit(layout.SERVICE, enabled=True, active=True)
-    if request.systemd:
-        put_file(after, layout.unit_file(layout.SERVICE), boot.UNIT if needed else "")
-        if needed:
-            after[unit.key] = unit
-        else:
-            after.pop(unit.key, None)
+    if not needed:
+        put_file(after, layout.unit_file(layout.SERVICE), "")
+        after.pop(unit.key, None)
+    elif request.systemd:
+        put_file(after, layout.unit_file(layout.SERVICE), boot.UNIT)
+        after[unit.key] = unit
     return Plan(before, after, frozenset(_implied(before, after)))
 
 

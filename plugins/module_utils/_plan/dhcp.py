@@ -49,6 +49,12 @@ def plan_dhcp(request: Request, host: State) -> Plan:
         else:
             _remove(after, bridge)
 
+    for running in [r for r in after.values() if isinstance(r, Unit)]:
+        bridge = layout.dhcp_network(running.name)
+        # Somebody has taken the files from under it; nobody can tell any more whose it was.
+        if bridge and bridge not in owners and bridge not in named and request.purge:
+            _remove(after, bridge)
+
     left = networks(after)
     boot.put_file(after, TEMPLATE, dnsmasq.UNIT if left else "")
     for bridge in left:

@@ -104,16 +104,17 @@ def _recorded(host: State) -> dict[str, list[Element]]:
 
 def _refuse_conflicts(request: Request, wanted: list[Element], kept: list[Element]) -> None:
     """Raises HostError for what two networks cannot both have."""
-    taken = by_key(kept)
+    others = {_identity(e): e for e in kept}
+    seen: dict[str, Element] = {}
     for new in wanted:
-        old = taken.setdefault(new.key, new)
-        if isinstance(old, Element) and old is not new:
+        old = others.get(_identity(new)) or seen.setdefault(new.name, new)
+        if old is not new:
             what = " . ".join(new.parts)
             raise HostError(
                 f"{request.at(new.bridge)}: {what} is already that of {old.bridge} in the scope {old.scope}"
             )
     named = {new.bridge for new in wanted}
-    subnets = sorted(_subnets(taken.values()), key=lambda item: (item[0].version, item[0]))
+    subnets = sorted(_subnets([*kept, *wanted]), key=lambda item: (item[0].version, item[0]))
     for (wide, first), (narrow, second) in zip(subnets, subnets[1:]):
         if wide.version == narrow.version and wide.overlaps(narrow):
             if second not in named:
@@ -121,13 +122,16 @@ def _refuse_conflicts(request: Request, wanted: list[Element], kept: list[Elemen
             raise HostError(f"{request.at(second)}.subnets: {narrow} overlaps {wide} of {first}")
 
 
-def _subnets(elements: Iterable[Resource]) -> Iterator[tuple[net.Network, str]]:
+def _identity(e: Element) -> tuple[str, ...]:
+    """What only one network can have: a listener, whatever sources it lets through, or else the element itself."""
+    return port_forward.listener(e) if e.module == "port_forwards" else (e.name,)
+
+
+def _subnets(elements: Iterable[Element]) -> Iterator[tuple[net.Network, str]]:
     """The subnets that guests have, each with its bridge."""
     for e in elements:
-        if isinstance(e, Element) and e.set in ("vn_sources4", "vn_sources6"):
-            subnet = net.subnet(e.parts[1])
-            if subnet.prefixlen:
-                yield subnet, e.bridge
+        if e.set in ("vn_sources4", "vn_sources6"):
+            yield net.subnet(e.parts[1]), e.bridge
 
 
 def _forward(host: State, after: dict[Key, Resource], families: set[int]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar, cast
 
 from .._model import layout
 from .._model.errors import HostError
-from .._model.links import DEFAULT_MTU, Bridge, OtherLink, Tap, kernel_parameters, new_bridge, new_tap
+from .._model.links import DEFAULT_MTU, Bridge, OtherLink, Tap, can_become, kernel_parameters, new_bridge, new_tap
 from .._model.resource import File, Key, Resource, State, Unit, fill
 from .._render import batch
 from . import boot
@@ -150,16 +150,28 @@ def _live(request: Request, host: State, entry: L, kind: type[L]) -> Optional[L]
 
 
 def _adopted(live: Optional[L], recorded: Optional[L]) -> bool:
-    """Whether somebody else made the link. One without our mark is still ours if we remember having made it."""
+    """Whether somebody else made the link."""
     if live is None:
         return False
-    return live.adopted if live.scope else not (recorded and not recorded.adopted)
+    return live.adopted if live.scope else not _is_remembered(live, recorded)
 
 
 def _is_ours(request: Request, link: Any, known: Mapping[str, Any]) -> bool:
-    """Whether the scope answers for the link. One without a mark is still ours if we remember having made it."""
-    forgotten = link.scope is None and link.name in known and not known[link.name].adopted
-    return link.scope == request.scope or forgotten
+    """Whether the scope answers for the link."""
+    return link.scope == request.scope or (link.scope is None and _is_remembered(link, known.get(link.name)))
+
+
+def _is_remembered(live: Any, recorded: Any) -> bool:
+    """Whether a link without a mark is one that we made: a run was killed before it marked it, or somebody took the mark.
+
+    A stranger may have made another one of the same name, so it has to look like ours.
+    """
+    if recorded is None or recorded.adopted:
+        return False
+    if isinstance(live, Bridge):
+        return bool(live.mac == recorded.mac)
+    unlike = [name for name in ("owner", "group", "multi_queue") if getattr(live, name) != getattr(recorded, name)]
+    return not unlike and live.bridge in (None, recorded.bridge)
 
 
 def _seen_bridge(live: Bridge, recorded: Optional[Bridge], wanted: Optional[Bridge]) -> Bridge:
@@ -214,6 +226,11 @@ def _refuse_flags_without_bridge(request: Request, tap: Tap) -> None:
 
 
 def _refuse_while_in_use(request: Request, live: Tap, wanted: Tap) -> None:
+    if live.adopted and not can_become(live, wanted):
+        raise HostError(
+            f"{request.at(live.name)}: {live.name} would have to be made anew to lose its owner or group or to change"
+            " multi_queue; it was not made by this collection, so that is for whoever made it"
+        )
     for attribute in ("owner", "group", "multi_queue"):
         if live.in_use and getattr(live, attribute) != getattr(wanted, attribute):
             raise HostError(
@@ -223,8 +240,8 @@ def _refuse_while_in_use(request: Request, live: Tap, wanted: Tap) -> None:
 
 
 def _is_purged(request: Request, link: Any) -> bool:
-    purged = request.purge or (link.name if isinstance(link, Bridge) else link.bridge) in request.purge_bridges
-    return purged and not link.adopted
+    """What was adopted is released, as when it is named."""
+    return request.purge or (link.name if isinstance(link, Bridge) else link.bridge) in request.purge_bridges
 
 
 def _seen_tap(live: Tap, recorded: Optional[Tap], wanted: Optional[Tap]) -> Tap:

@@ -33,48 +33,65 @@ SCRIPT = r"""#!/bin/sh
 # Brings links, kernel parameters and packet filter to what the files beside it say. What is there already is left alone.
 #   restore          everything
 #   restore filter   the packet filter only
+# Fails only if the packet filter does; what is wrong with a link is in the journal.
 set -u
 export LC_ALL=C
+program=/etc/vmnet/program.nft
+broken=" "
 
-# Everything in this order: nothing may forward before the filter stands, no link may speak before its parameters are set.
+complain() { echo "<3>vmnet: $*" >&2; }
+
+# All files in one transaction. If that fails, all but those that nft refuses; the networks of their scopes then stay down,
+# because nothing would keep them apart.
 filter() {
-    [ -f /etc/vmnet/program.nft ] || return 0
+    [ -f "$program" ] || return 0
+    set -- "$program"
     for elements in /etc/vmnet/*/*.nft /run/vmnet/*/*.nft; do
-        [ -f "$elements" ] && echo "include \"$elements\""
-    done | cat /etc/vmnet/program.nft - | nft -f -
+        [ -f "$elements" ] && set -- "$@" "$elements"
+    done
+    cat "$@" | nft -f - 2> /dev/null && return 0
+    good=$program
+    shift
+    for elements in "$@"; do
+        # Paths of ours have no blanks.
+        # shellcheck disable=SC2086
+        if why=$(cat $good "$elements" | nft -c -f - 2>&1); then
+            good="$good $elements"
+        else
+            complain "$elements is not loaded, and the networks of its scope stay down: $why"
+            broken="$broken${elements%/*} "
+        fi
+    done
+    # shellcheck disable=SC2086
+    cat $good | nft -f -
+    return 1
+}
+
+batches() {
+    for batch in /etc/vmnet/*/bridges.batch /etc/vmnet/*/taps.batch; do
+        case $broken in *" ${batch%/*} "*) continue ;; esac
+        [ -f "$batch" ] && cat "$batch"
+    done
 }
 
 # Of the batches, the lines for links that can be ours: a name that somebody else has taken is reported and passed over.
 lines() {
-    { ip -o link show; echo; cat "$@"; } | awk '
+    { ip -o link show; echo; batches; } | awk '
         !batch && /^$/ { batch = 1; next }
         !batch { split($2, n, /[:@]/); there[n[1]] = 1; if ($0 ~ /alias vmnet:/) ours[n[1]] = 1; next }
         /^# / { link = $2; created = 0; next }
         /^(link add|tuntap add) / { created = 1; if (there[link]) {
-            if (!ours[link]) { taken[link] = 1; print "vmnet: the name " link " is taken by another interface" > "/dev/stderr" }
+            if (!ours[link]) { taken[link] = 1; print "<3>vmnet: the name " link " is taken by another interface" > "/dev/stderr" }
             next } }
-        !created && !there[link] { if (!missing[link]++) print "vmnet: " link " is not there" > "/dev/stderr"; next }
+        !created && !there[link] { if (!missing[link]++) print "<3>vmnet: " link " is not there" > "/dev/stderr"; next }
         !taken[link] { print }'
-}
-
-links() {
-    set -- /etc/vmnet/*/bridges.batch /etc/vmnet/*/taps.batch
-    for batch in "$@"; do
-        [ -f "$batch" ] && cat "$batch"
-    done | lines - | grep -v ' up$' | ip -force -batch -
-}
-
-bring_up() {
-    for batch in /etc/vmnet/*/bridges.batch /etc/vmnet/*/taps.batch; do
-        [ -f "$batch" ] && cat "$batch"
-    done | lines - 2> /dev/null | grep ' up$' | ip -force -batch -
 }
 
 parameters() {
     for file in "$@"; do
         [ -f "$file" ] || continue
         sed -n 's/^\([^# ]*\) = \(.*\)$/\1 \2/p' "$file" | while read -r name value; do
-            if [ -e "/proc/sys/$name" ]; then echo "$value" > "/proc/sys/$name"; else echo "vmnet: no parameter $name" >&2; fi
+            if [ -e "/proc/sys/$name" ]; then echo "$value" > "/proc/sys/$name"; else complain "no parameter $name"; fi
         done
     done
 }
@@ -82,9 +99,10 @@ parameters() {
 status=0
 filter || status=1
 if [ "${1:-all}" = all ]; then
-    links || status=1
+    # No link may speak before its parameters are set, and there may be no address before IPv6 is allowed.
+    lines | grep -Ev '^address | up$' | ip -force -batch -
     parameters /etc/vmnet/*/bridges.sysctl /etc/sysctl.d/60-vmnet.conf
-    bring_up || status=1
+    lines 2> /dev/null | grep -E '^address | up$' | ip -force -batch -
 fi
 exit $status
 """

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
-from .._model.resource import Key, Resource
 from .._model.ruleset import SETS, TABLE, Element, Program, SetType, parse_mark
 from .._plan.core import Plan
 
@@ -32,9 +32,9 @@ _CHAINS = """\
         iifname @vn_bridges ip daddr 127.0.0.0/8 drop
         iifname @vn_bridges accept
         ip daddr @vn_closed4 drop
-        ip saddr @vn_closed4 drop
+        ip saddr @vn_inside4 drop
         ip6 daddr @vn_closed6 drop
-        ip6 saddr @vn_closed6 drop
+        ip6 saddr @vn_inside6 drop
     }
 
     # Port forwards: only what is addressed to the host. The most specific listener wins.
@@ -64,14 +64,14 @@ _CHAINS = """\
     # What guests reach on the host itself, on any of its addresses. Without neighbour discovery there is no IPv6 at all.
     chain input {
         type filter hook input priority 0; policy accept;
+        iifname @vn_bridges ip saddr != 0.0.0.0 jump check_source
+        iifname @vn_bridges ip6 saddr != { ::, fe80::/10 } jump check_source
         iifname @vn_guarded goto host_services
     }
 
     chain host_services {
         ct state established,related accept
         icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
-        ip saddr != 0.0.0.0 jump check_source
-        ip6 saddr != { ::, fe80::/10 } jump check_source
         iifname . meta l4proto . th dport @vn_services accept
         iifname @vn_echo icmp type echo-request accept
         iifname @vn_echo icmpv6 type echo-request accept
@@ -99,6 +99,8 @@ _CHAINS = """\
 
     # Whoever lies about where it comes from gets no answer: a refusal would go to somebody else, by way of the host.
     chain check_source {
+        meta nfproto ipv4 iifname @vn_open4 return
+        meta nfproto ipv6 iifname @vn_open6 return
         meta nfproto ipv4 iifname . ip saddr @vn_sources4 return
         meta nfproto ipv6 iifname . ip6 saddr @vn_sources6 return
         drop
@@ -115,12 +117,13 @@ _CHAINS = """\
         goto refuse
     }
 
-    # From guests of networks with uplinks. A forward's target may be in another network.
+    # From guests of networks with uplinks. A forward may lead to another network, which then decides.
     chain to_uplinks {
         jump check_source
-        ct state established,related accept
-        ct status dnat accept
+        oifname @vn_bridges ct status dnat return
+        oifname @vn_bridges ct state established,related return
         oifname @vn_bridges goto refuse
+        ct state established,related accept
         iifname @vn_any_uplink accept
         iifname . oifname @vn_uplinks accept
         goto refuse
@@ -137,6 +140,7 @@ _CHAINS = """\
     chain from_uplinks {
         ct state established,related accept
         ct status dnat accept
+        iifname @vn_bridges goto refuse
         oifname @vn_any_uplink accept
         oifname . iifname @vn_uplinks accept
         goto refuse
@@ -164,6 +168,7 @@ _CHAINS = """\
     }
 """
 
+_PROTOCOLS = {"6": "tcp", "17": "udp", "132": "sctp"}
 _LINE = re.compile(rf'add element {TABLE} (\S+) {{ (.*?) comment "([^"]*)"(?: : (.*?))? }}')
 
 
@@ -235,7 +240,14 @@ def _listed(name: str, entry: Any) -> Element:
     if isinstance(key, dict) and "elem" in key:
         comment, key = key["elem"].get("comment"), key["elem"]["val"]
     scope, bridge = parse_mark(comment)
-    return Element(f"{name} {_written(key)}", _written(value) if value is not None else "", scope, bridge)
+    return Element(f"{name} {_named(name, _written(key))}", _written(value) if value is not None else "", scope, bridge)
+
+
+def _named(name: str, key: str) -> str:
+    """The key with protocols by name; without /etc/protocols nft lists their numbers (as containers have it)."""
+    types = SETS[name].key if name in SETS else ()
+    parts = key.split(" . ")
+    return " . ".join(_PROTOCOLS.get(p, p) if t == "inet_proto" else p for p, t in zip_longest(parts, types) if p)
 
 
 def _written(value: Any) -> str:
@@ -252,11 +264,3 @@ def _written(value: Any) -> str:
     if what in ("jump", "goto"):
         return f"{what} {body['target']}"
     return what
-
-
-def key_of(name: str) -> Key:
-    return Key(Element.kind, name)
-
-
-def elements_of(resources: Iterable[Resource]) -> list[Element]:
-    return [r for r in resources if isinstance(r, Element)]
