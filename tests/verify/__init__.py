@@ -5,6 +5,7 @@
 from .ansible import Run, recorded, refusals, run_playbook
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
+from .snapshots import left, without_guests
 from .talk import answers, ask, seen_address, seen_port, serve, silent
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "answers",
     "ask",
     "boot_guests",
+    "left",
     "recorded",
     "refusals",
     "run_playbook",
@@ -22,4 +24,5 @@ __all__ = [
     "silent",
     "snapshots",
     "wait_for_ipv6",
+    "without_guests",
 ]

@@ -20,7 +20,7 @@ def ask(
     *,
     source: str = "",
     source_port: int = 0,
-    patience: int = 3,
+    patience: int = 5,
 ) -> str:
     """What a server of the bed or of `serve` answers: "[NAME ]ADDRESS PORT" of the peer that it saw; "" is nothing.
 

@@ -36,7 +36,7 @@ def guest(**change: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("networks", "at", "right"),
     [
-        refused({"addresses": []}, ".addresses", "gateway", "no gateway"),
+        refused({"addresses": [], "guests": []}, ".addresses", "gateway", "no gateway"),
         refused(
             {"dhcp": {"ranges": ["192.168.234.10-192.168.234.20"]}},
             ".dhcp.ranges[0]",

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from lab import Bed, Guest, Host, Node
@@ -47,18 +49,21 @@ def test_a_forwarded_port_answers_on_the_gateways_address(
     assert ask(client(bed, host, guests, who), GATEWAYS[family], 8080).startswith("web ")
 
 
-@pytest.mark.parametrize("who", ["web", "peer"])
-@pytest.mark.parametrize("family", [4, 6])
-def test_hairpins_work_without_netfilter_on_the_bridge_too(host: Host, guests: Guests, who: str, family: int) -> None:
-    """The hosts of the test bed have it on, as hosts with Docker do."""
+@pytest.fixture
+def without_netfilter_on_the_bridge(host: Host) -> Iterator[None]:
+    """The hosts of the test bed have it on, like hosts with Docker."""
     names = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
-    before = [host.run(f"sysctl -n {name}").stdout.strip() for name in names]
-    flipped = "0" if before[0] == "1" else "1"
-    host.run(["sysctl", "-w", *(f"{name}={flipped}" for name in names)])
-    try:
-        assert ask(guests[who], of_the_host(host, family), 8080).startswith("web ")
-    finally:
-        host.run(["sysctl", "-w", *(f"{name}={value}" for name, value in zip(names, before, strict=True))])
+    assert host.run(["sysctl", "-n", *names]).lines == ["1", "1"]
+    host.run(["sysctl", "-w", *(f"{name}=0" for name in names)])
+    yield
+    host.run(["sysctl", "-w", *(f"{name}=1" for name in names)])
+
+
+@pytest.mark.parametrize("who", ["web", "peer", "other"])
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.usefixtures("without_netfilter_on_the_bridge")
+def test_hairpins_work_without_netfilter_on_the_bridge_too(host: Host, guests: Guests, who: str, family: int) -> None:
+    assert ask(guests[who], of_the_host(host, family), 8080).startswith("web ")
 
 
 @pytest.mark.parametrize("family", [4, 6])

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab import Host, difference
-from verify import Run, Scenario, run_playbook
+from lab import Host
+from verify import Run, Scenario, left, run_playbook
 
 PLAYBOOK = "tapestry.vmnet.teardown"
 
@@ -26,7 +26,7 @@ def test_teardown_removed_what_check_mode_had_predicted(runs: list[Run], host: H
 
 @pytest.mark.usefixtures("runs")
 def test_the_host_is_as_before_the_first_run(scenario: Scenario, host: Host) -> None:
-    assert difference(scenario.snapshot("before", host), host.snapshot()) == []
+    assert left(scenario.snapshot("before", host), host.snapshot()) == []
 
 
 def test_a_second_teardown_changes_nothing(runs: list[Run], host: Host) -> None:

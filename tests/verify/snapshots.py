@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Comparing what was on a host with what is, across a reboot and with other guests."""
+
+from __future__ import annotations
+
+import re
+
+from lab import Snapshot, difference
+
+# systemd runs them at the first boot of a machine and not again.
+_FIRST_BOOT = re.compile(r"(ldconfig|systemd-(journal-catalog-update|sysusers|update-done))\.service ")
+
+
+def left(before: Snapshot, after: Snapshot) -> list[str]:
+    """What has come or gone between the two."""
+    return difference(*(snapshot | {"units": _without(_FIRST_BOOT, snapshot["units"])} for snapshot in (before, after)))
+
+
+def without_guests(snapshot: Snapshot) -> Snapshot:
+    """Without what comes to a network with its first guest, and what the kernel chooses anew for a tap.
+
+    An interface has its link-local address only once it has had a carrier. The MAC address of a tap on the host's side
+    is seen by nobody.
+    """
+    ours = [match[1] for line in snapshot["links"] if (match := re.search(r"ifname=(\S+) .*ifalias=vmnet:", line))]
+    names = "|".join(map(re.escape, ours))
+    local = re.compile(rf"({names}) .*local=fe80:|.* dst=(fe80:|ff00:)\S* dev=({names}) ")
+    return snapshot | {
+        "links": [
+            re.sub(r" address=\S+", "", line) if line.endswith("kind=tun") else line for line in snapshot["links"]
+        ],
+        "addresses": _without(local, snapshot["addresses"]),
+        "routes": _without(local, snapshot["routes"]),
+    }
+
+
+def _without(pattern: re.Pattern[str], lines: list[str]) -> list[str]:
+    return [line for line in lines if not pattern.match(line)]
