@@ -12,8 +12,8 @@ options:
   state:
     description:
       - V(present) makes sure that the listed entries are there and as described.
-      - V(absent) removes the listed entries; only what names them is needed then, which for a port forward includes its target. What was not made by this collection stays;
-        what it adopted is released.
+      - V(absent) removes the listed entries; only what names them is needed then, which for a port forward includes its target.
+        What was not made by this collection stays; what it adopted is released.
     type: str
     choices: [present, absent]
     default: present

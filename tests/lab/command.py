@@ -72,6 +72,7 @@ def run(
             text=True,
             errors="replace",
             timeout=timeout,
+            check=False,
             input=input,
             stdin=subprocess.DEVNULL if input is None else None,
             env=env,

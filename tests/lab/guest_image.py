@@ -70,7 +70,7 @@ def _build_tree(tree: Path, package: Path) -> None:
     found = {path.stem: path for path in (package / "lib/modules").rglob("*.ko")}
     for module in (*_BOOT_MODULES, *_SCTP_MODULES):
         shutil.copy(found[module], tree / f"modules/{module}.ko")
-    (tree / "modules/order").write_text(" ".join(_BOOT_MODULES) + "\n")
+    (tree / "modules/order").write_text("\n".join(_BOOT_MODULES) + "\n")
     load_sctp = "".join(f"insmod /modules/{module}.ko\n" for module in _SCTP_MODULES)
     (tree / "bin/load-sctp").write_text(f"#!/bin/sh\n{load_sctp}")
     (tree / "bin/load-sctp").chmod(0o755)

@@ -14,7 +14,7 @@ export PATH=/bin:/usr/bin HOME=/tmp
 mount -t devtmpfs none /dev
 mount -t proc none /proc
 mount -t sysfs none /sys
-for module in $(cat /modules/order); do insmod "/modules/$module.ko"; done
+while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
 echo 0 > /proc/sys/kernel/printk_devkmsg 2>/dev/null
 echo 0 65535 > /proc/sys/net/ipv4/ping_group_range
 for nic in lo $(cd /sys/class/net && echo eth*); do ip link set "$nic" up; done

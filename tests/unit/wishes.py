@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import strategies as st
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat
@@ -28,7 +26,7 @@ def subnets_of(bridge: str) -> st.SearchStrategy[list[str]]:
 
 
 @st.composite
-def policies_of(draw: Any, bridge: str) -> Policy:
+def policies_of(draw: st.DrawFn, bridge: str) -> Policy:
     return policy(
         bridge=bridge,
         subnets=draw(subnets_of(bridge)),
@@ -42,12 +40,12 @@ def policies_of(draw: Any, bridge: str) -> Policy:
 
 
 @st.composite
-def nats(draw: Any, bridge: str) -> SourceNat:
+def nats(draw: st.DrawFn, bridge: str) -> SourceNat:
     return nat(bridge=bridge, subnets=draw(subnets_of(bridge)), uplinks=draw(UPLINKS))
 
 
 @st.composite
-def forwards(draw: Any, bridge: str) -> PortForward:
+def forwards(draw: st.DrawFn, bridge: str) -> PortForward:
     family = draw(st.sampled_from([4, 6]))
     four = family == 4
     first = draw(st.integers(80, 84))

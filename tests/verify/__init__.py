@@ -3,9 +3,9 @@
 """What the Molecule scenarios share: their steps, runs of Ansible, guests, and small clients and servers."""
 
 from .ansible import Run, recorded, refusals, run_playbook
+from .compare import left, without_guests
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
-from .snapshots import left, without_guests
 from .talk import answers, ask, seen_address, seen_port, serve, silent
 
 __all__ = [

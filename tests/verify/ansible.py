@@ -46,7 +46,9 @@ def run_playbook(playbook: str, inventory: Path, *, check: bool = False, **varia
     """Run a playbook with these variables over those of the inventory; what fails is told in the result."""
     argv = ["ansible-playbook", f"--inventory={inventory}", "--diff", playbook, "--extra-vars", json.dumps(variables)]
     before = len(recorded())
-    done = subprocess.run([*argv, *(["--check"] if check else [])], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [*argv, *(["--check"] if check else [])], capture_output=True, text=True, timeout=300, check=False
+    )
     runs = recorded()
     assert len(runs) == before + 1, f"{' '.join(argv)}\n{done.stdout}{done.stderr}"
     return Run(**(vars(runs[-1]) | {"output": done.stdout + done.stderr}))

@@ -38,7 +38,7 @@ def untouched(bed: Bed) -> Iterator[None]:
             "15",
             id="name too long",
         ),
-        pytest.param([NETWORK | {"adresses": []}], "bridged_networks[vmnet0].adresses", "uplink", id="unknown field"),
+        pytest.param([NETWORK | {"addresses": []}], "bridged_networks[vmnet0].addresses", "uplink", id="unknown field"),
         pytest.param(
             [NETWORK, NETWORK | {"name": "vmnet5"}],
             "bridged_networks[vmnet5].uplink",

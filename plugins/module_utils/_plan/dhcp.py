@@ -71,7 +71,7 @@ def networks(state: Mapping[Key, Resource]) -> dict[str, Optional[str]]:
     """The networks that have files, and the scope of each. Any of its files says so."""
     found: dict[str, Optional[str]] = {}
     for key, r in state.items():
-        directory, _, _name = key.name.rpartition("/")
+        directory = os.path.dirname(key.name)
         if isinstance(r, File) and os.path.dirname(directory) == layout.DHCP:
             bridge = os.path.basename(directory)
             found[bridge] = found.get(bridge) or dnsmasq.scope_of(r.text)

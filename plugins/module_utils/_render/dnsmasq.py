@@ -106,7 +106,7 @@ def parse(bridge: str, files: Files) -> DhcpNetwork:
     """The inverse of ``render``."""
     conf: dict[str, list[str]] = {}
     for line in files.conf.splitlines():
-        key, _, value = line.partition(" " if line.startswith("# address ") else "=")
+        key, value = line.partition(" " if line.startswith("# address ") else "=")[::2]
         if line.startswith("# address "):
             key, value = "address", line[len("# address ") :]
         conf.setdefault(key, []).append(value)
@@ -307,7 +307,7 @@ def _parse_dns(conf: Mapping[str, list[str]], hosts: str, reservations: Iterable
     guests = {qualified(r.name, domain) for r in reservations}
     records: dict[str, list[net.Address]] = {}
     for line in _body(hosts):
-        address, _, name = line.partition(" ")
+        address, name = line.split(" ", 1)
         if qualified(name, domain) not in guests:
             records.setdefault(name, []).append(net.address(address))
     return Dns(
