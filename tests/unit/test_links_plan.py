@@ -429,7 +429,7 @@ def test_flags_of_a_tap_without_a_bridge_are_refused() -> None:
 def test_a_bridge_that_lost_its_mark_is_still_ours_to_remove(wish: dict[str, Any]) -> None:
     before = made(bridges(bridge_entry(name="vmnet1")), {})
     lost = get(before, Bridge, "vmnet1")
-    before[lost.key] = replace(lost, scope=None)
+    before = {**before, lost.key: replace(lost, scope=None)}
     entries = [bridge_entry(name="vmnet1")] if "state" in wish else []
     assert get(made(bridges(*entries, **wish), before), Bridge, "vmnet1") is None
 
