@@ -45,7 +45,7 @@ format: .venv/installed ## put Python files into their one format, mend what ruf
 	.venv/bin/ruff format .
 
 changelog: .venv/installed ## collect changelogs/fragments into the release that galaxy.yml names
-	.venv/bin/antsibull-changelog release --update-existing
+	PATH="$(CURDIR)/.venv/bin:$$PATH" antsibull-changelog release --update-existing --reload-plugins
 
 bed-up: .venv/installed packages ## hosts to play with: make bed-up HOSTS="a=bookworm b=trixie"
 	$(LAB) up $(BED) $(addprefix --host ,$(HOSTS))
