@@ -25,6 +25,7 @@ NEEDS = (
     "debian-archive-keyring",
     "dnsmasq-base",
     "iproute2",
+    "iputils-ping",
     "mmdebstrap",
     "openssh-client",
     "procps",

@@ -20,6 +20,9 @@ class CommandError(LabError):
     """A command ended with another status than 0, or did not end in time."""
 
 
+_NOT_FOUND = (126, 127)  # what a shell says of a command that it cannot find or run
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command left: its exit status and what it printed."""
@@ -36,9 +39,12 @@ class Result:
     def lines(self) -> list[str]:
         return self.stdout.splitlines()
 
-    def checked(self, what: str) -> Result:
-        """This result; raises CommandError naming `what` when the status is not 0."""
-        if self.status != 0:
+    def checked(self, what: str, check: bool = True) -> Result:
+        """This result; raises CommandError naming `what` when the status is not 0.
+
+        A tool that is not there raises whatever `check` says: its silence must not pass for the network's.
+        """
+        if self.status in _NOT_FOUND or (check and self.status != 0):
             raise CommandError(f"{what}: exit status {self.status}\n{tail(self.stdout)}{tail(self.stderr)}".rstrip())
         return self
 
@@ -85,4 +91,4 @@ def run(
     except FileNotFoundError as missing:
         raise CommandError(f"{missing.filename}: not installed; `python3 -m lab needs` lists the packages") from missing
     result = Result(done.returncode, done.stdout, done.stderr)
-    return result.checked(shown(command)) if check else result
+    return result.checked(shown(command), check)

@@ -125,7 +125,7 @@ class Guest:
         line = command if isinstance(command, str) else shlex.join(command)
         with locked(self._socket.with_suffix(".lock")):
             result = self._exchange(line, timeout)
-        return result.checked(f"guest {self.name}: {shown(command)}") if check else result
+        return result.checked(f"guest {self.name}: {shown(command)}", check)
 
     def spawn(self, command: str) -> int:
         """Start a shell command line in the guest's background; returns its process id there."""
