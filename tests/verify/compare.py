@@ -14,7 +14,15 @@ _FIRST_BOOT = re.compile(r"(ldconfig|systemd-(journal-catalog-update|sysusers|up
 
 def left(before: Snapshot, after: Snapshot) -> list[str]:
     """What has come or gone between the two."""
-    return difference(*(snapshot | {"units": _without(_FIRST_BOOT, snapshot["units"])} for snapshot in (before, after)))
+    return difference(_lasting(before), _lasting(after))
+
+
+def _lasting(snapshot: Snapshot) -> Snapshot:
+    return snapshot | {
+        "units": _without(_FIRST_BOOT, snapshot["units"]),
+        # A process id has as many digits as it happens to have.
+        "files": [re.sub(r"(/pid \S+ \S+) \d+$", r"\1", line) for line in snapshot["files"]],
+    }
 
 
 def without_guests(snapshot: Snapshot) -> Snapshot:

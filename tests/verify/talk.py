@@ -5,53 +5,64 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
 
 from lab import Guest, Node
 
-Protocol = Literal["tcp", "udp", "icmp"]
+Probe = tuple[str, int]  # protocol, and port unless it is icmp
 
 
 def ask(
     who: Node | Guest,
     address: str,
     port: int = 0,
-    protocol: Protocol = "tcp",
+    protocol: str = "tcp",
     *,
     source: str = "",
     source_port: int = 0,
-    patience: int = 5,
 ) -> str:
     """What a server of the bed or of `serve` answers: "[NAME ]ADDRESS PORT" of the peer that it saw; "" is nothing.
 
-    `patience` is in seconds. A ping that comes back is "pong".
+    A ping that comes back is "pong".
     """
-    if protocol == "icmp":
-        ping = "ping -6" if ":" in address else "ping"
-        bound = f"-I {source} " if source else ""
-        return "pong" if who.run(f"{ping} -c 1 -W {patience} {bound}{address}", check=False).ok else ""
-    kind = f"{protocol.upper()}{6 if ':' in address else 4}"
-    bracketed = f"[{source}]" if ":" in source else source
-    place = f"[{address}]" if ":" in address else address
-    options = f",connect-timeout={patience}" if protocol == "tcp" else ""
-    options += f",bind={bracketed}" if source else ""
-    options += f",sourceport={source_port},reuseaddr" if source_port else ""
-    # A flow of datagrams has no end: one second without more is one. They may also get lost: ask again.
-    wait, tries = (patience, 1) if protocol == "tcp" else (1, patience)
-    for _try in range(tries):
-        answer = who.run(f"echo x | socat -t {wait} -T {patience} - {kind}:{place}:{port}{options}", check=False)
-        if answer.lines:
-            return answer.lines[0]
+    # Datagrams may get lost, and a guest may be slow to begin: ask again.
+    for _try in range(1 if protocol == "tcp" else 5):
+        command = _command(address, port, protocol, source, source_port, patience=5 if protocol == "tcp" else 1)
+        answer = who.run(command, check=False).lines
+        if answer:
+            return answer[0]
     return ""
 
 
-def answers(who: Node | Guest, address: str, port: int = 0, protocol: Protocol = "tcp", *, source: str = "") -> bool:
+def answers(who: Node | Guest, address: str, port: int = 0, protocol: str = "tcp", *, source: str = "") -> bool:
     return bool(ask(who, address, port, protocol, source=source))
 
 
-def silent(who: Node | Guest, address: str, port: int = 0, protocol: Protocol = "tcp", *, source: str = "") -> bool:
-    """Whether no answer comes; a refusal is none."""
-    return not ask(who, address, port, protocol, source=source, patience=1)
+def reached(who: Node | Guest, address: str, *probes: Probe, source: str = "") -> list[Probe]:
+    """Those of the probes that get an answer within a second, all sent at once; a refusal is no answer."""
+    lines = [
+        f"( {_command(address, port, protocol, source, 0, patience=1)} | grep -q . && echo {number} ) &"
+        for number, (protocol, port) in enumerate(probes)
+    ]
+    return [probes[int(number)] for number in who.run("\n".join([*lines, "wait"]), check=False).lines]
+
+
+def silent(who: Node | Guest, address: str, port: int = 0, protocol: str = "tcp", *, source: str = "") -> bool:
+    return not reached(who, address, (protocol, port), source=source)
+
+
+def _command(address: str, port: int, protocol: str, source: str, source_port: int, *, patience: int) -> str:
+    """A shell command line that prints the answer; `patience` is in seconds."""
+    if protocol == "icmp":
+        bound = f"-I {source} " if source else ""
+        return f"ping {'-6 ' if ':' in address else ''}-c 1 -W {patience} {bound}{address} >/dev/null 2>&1 && echo pong"
+    place, bound = (f"[{text}]" if ":" in text else text for text in (address, source))
+    options = f",connect-timeout={patience}" if protocol == "tcp" else ""
+    options += f",bind={bound}" if source else ""
+    options += f",sourceport={source_port},reuseaddr" if source_port else ""
+    # A flow of datagrams has no end but that nothing more comes.
+    wait = str(patience) if protocol == "tcp" else "0.6"
+    family = 6 if ":" in address else 4
+    return f"echo x | socat -t {wait} -T {patience} - {protocol.upper()}{family}:{place}:{port}{options} 2>/dev/null"
 
 
 def serve(guest: Guest, *, tcp: tuple[int, ...] = (), udp: tuple[int, ...] = ()) -> None:

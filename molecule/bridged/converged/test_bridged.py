@@ -44,7 +44,7 @@ def test_packets_are_on_the_wire_as_the_guest_sent_them(
     bed: Bed, vm: Guest, lease: dict[str, str], mac: str, protocol: str
 ) -> None:
     with bed.capture("neighbour", "eth0", f"src {lease['ip']} and {protocol}") as wire:
-        assert ask(vm, "192.168.1.20", 80 if protocol == "tcp" else 7, protocol)  # type: ignore[arg-type]
+        assert ask(vm, "192.168.1.20", 80 if protocol == "tcp" else 7, protocol)
     packets = wire.packets()
     assert packets
     for packet in packets:
@@ -54,7 +54,7 @@ def test_packets_are_on_the_wire_as_the_guest_sent_them(
 
 @pytest.mark.parametrize(("port", "protocol"), [(7, "tcp"), (53, "udp")])
 def test_the_internet_sees_the_guests_own_address(vm: Guest, lease: dict[str, str], port: int, protocol: str) -> None:
-    assert seen_address(ask(vm, SERVER, port, protocol)) == lease["ip"]  # type: ignore[arg-type]
+    assert seen_address(ask(vm, SERVER, port, protocol)) == lease["ip"]
 
 
 def test_the_guest_has_an_ipv6_address_of_the_lan_and_is_seen_with_it(
@@ -74,7 +74,7 @@ def test_names_are_those_of_the_lan(vm: Guest) -> None:
 def test_anyone_on_the_lan_reaches_the_guest(
     bed: Bed, lease: dict[str, str], who: str, port: int, protocol: str
 ) -> None:
-    assert answers(bed.node(who), lease["ip"], port, protocol)  # type: ignore[arg-type]
+    assert answers(bed.node(who), lease["ip"], port, protocol)
 
 
 def test_the_guest_sees_who_it_is_that_calls(bed: Bed, lease: dict[str, str]) -> None:

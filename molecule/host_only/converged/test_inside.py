@@ -52,7 +52,7 @@ def test_peers_reach_one_another_directly(
     guests: dict[str, Guest], addresses: dict[int, dict[str, str]], family: int, protocol: str
 ) -> None:
     port = {"tcp": 80, "udp": 7, "icmp": 0}[protocol]
-    answer = ask(guests["two"], addresses[family]["one"], port, protocol)  # type: ignore[arg-type]
+    answer = ask(guests["two"], addresses[family]["one"], port, protocol)
     assert answer == "pong" or seen_address(answer) == addresses[family]["two"]
 
 

@@ -27,7 +27,7 @@ def isolated(scenario: Scenario) -> Iterator[None]:
 def test_peers_do_not_reach_one_another(
     guests: dict[str, Guest], addresses: dict[int, dict[str, str]], protocol: str, port: int, family: int
 ) -> None:
-    assert silent(guests["two"], addresses[family]["one"], port, protocol)  # type: ignore[arg-type]
+    assert silent(guests["two"], addresses[family]["one"], port, protocol)
 
 
 def test_the_host_and_a_guest_still_reach_one_another(

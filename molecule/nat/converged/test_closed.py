@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Bed, Guest, Host
-from verify import answers, silent
+from verify import answers, reached
 
 Guests = dict[str, Guest]
 Addresses = dict[int, dict[str, str]]
@@ -32,6 +32,12 @@ def routes(bed: Bed, host: Host) -> Iterator[None]:
             bed.node(station).run(f"ip route del {subnet}")
 
 
+def test_what_is_open_is_reached(guests: Guests) -> None:
+    """Or the probes of the other tests would prove nothing."""
+    probes = ("icmp", 0), ("tcp", 7), ("udp", 7)
+    assert sorted(reached(guests["web"], "8.8.8.8", *probes)) == sorted(probes)
+
+
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("who", STATIONS)
 def test_a_lan_neighbour_cannot_route_to_a_nat_guest(
@@ -42,16 +48,14 @@ def test_a_lan_neighbour_cannot_route_to_a_nat_guest(
         bed.capture(host, "vmnet8", f"(ip or ip6) and host {target} and not icmp6[0] == 135") as inside,
         bed.capture(host, "eth0", f"dst {target}") as wire,
     ):
-        for protocol, port in PROBES:
-            assert silent(bed.node(who), target, port, protocol), f"{protocol} {port}"  # type: ignore[arg-type]
+        assert reached(bed.node(who), target, *PROBES) == []
     assert wire.packets(), "the probes arrived at the host"
     assert inside.packets() == []
 
 
 @pytest.mark.parametrize("target", ["192.168.233.2", "192.168.234.2"])
 def test_a_lan_neighbour_cannot_use_the_gateways_address(bed: Bed, target: str) -> None:
-    for protocol, port in [("tcp", 22), ("tcp", 8080), ("icmp", 0), ("udp", 53)]:
-        assert silent(bed.attacker, target, port, protocol), f"{protocol} {port}"  # type: ignore[arg-type]
+    assert reached(bed.attacker, target, ("tcp", 22), ("tcp", 8080), ("icmp", 0), ("udp", 53)) == []
 
 
 @pytest.mark.parametrize(("claimed", "prefix"), [("192.168.233.66", 32), ("fd00:233::66", 128)])
@@ -67,8 +71,8 @@ def test_a_packet_from_outside_that_claims_to_be_a_guests_is_dropped(
             bed.capture(host, "vmnet8", f"(ip or ip6) and host {claimed} and not icmp6[0] == 135") as inside,
             bed.capture(host, "eth0", f"src {claimed}") as wire,
         ):
-            for protocol, port in [("udp", 5000), ("tcp", 8080), ("icmp", 0)]:
-                assert silent(bed.attacker, target, port, protocol, source=claimed)  # type: ignore[arg-type]
+            probes = ("udp", 5000), ("tcp", 8080), ("icmp", 0)
+            assert reached(bed.attacker, target, *probes, source=claimed) == []
     finally:
         bed.attacker.run(f"ip addr del {claimed}/{prefix} dev lo")
     assert wire.packets(), "the probes arrived at the host"
@@ -82,16 +86,14 @@ def test_networks_do_not_reach_one_another(
 ) -> None:
     target = addresses[family][whom]
     with bed.capture(host, guests[whom].nics[0].tap, f"(ip or ip6) and src {addresses[family][who]}") as inside:
-        for protocol, port in [("icmp", 0), ("tcp", 80), ("udp", 7)]:
-            assert silent(guests[who], target, port, protocol), f"{protocol} {port}"  # type: ignore[arg-type]
+        assert reached(guests[who], target, ("icmp", 0), ("tcp", 80), ("udp", 7)) == []
     assert inside.packets() == []
 
 
 def test_a_guest_with_a_foreign_source_address_gets_nothing_out(bed: Bed, host: Host, guests: Guests) -> None:
     guests["peer"].run("ip addr add 192.168.77.7/32 dev lo")
     with bed.capture(host, "eth0", "dst 8.8.8.8 and src net 192.168.77.0/24") as wire:
-        assert silent(guests["peer"], "8.8.8.8", 7, source="192.168.77.7")
-        assert silent(guests["peer"], "8.8.8.8", 7, "udp", source="192.168.77.7")
+        assert reached(guests["peer"], "8.8.8.8", ("tcp", 7), ("udp", 7), source="192.168.77.7") == []
     guests["peer"].run("ip addr del 192.168.77.7/32 dev lo")
     assert wire.packets() == []
 

@@ -37,7 +37,7 @@ def of_the_host(host: Host, family: int) -> str:
 def test_a_forwarded_port_answers(
     bed: Bed, host: Host, guests: Guests, who: str, protocol: str, port: int, family: int
 ) -> None:
-    answer = ask(client(bed, host, guests, who), of_the_host(host, family), port, protocol)  # type: ignore[arg-type]
+    answer = ask(client(bed, host, guests, who), of_the_host(host, family), port, protocol)
     assert answer.startswith("web ")
 
 
@@ -75,7 +75,7 @@ def test_the_guest_sees_who_it_is_that_calls(bed: Bed, host: Host, family: int) 
 
 @pytest.mark.parametrize(("protocol", "port"), [("tcp", 7), ("udp", 5000), ("udp", 7)])
 def test_all_of_a_list_and_of_a_range_answer(bed: Bed, host: Host, protocol: str, port: int) -> None:
-    assert ask(bed.neighbour, host.address, port, protocol).startswith("web ")  # type: ignore[arg-type]
+    assert ask(bed.neighbour, host.address, port, protocol).startswith("web ")
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -100,7 +100,7 @@ def test_a_forward_of_one_address_answers_nowhere_else(guests: Guests, where: st
 def test_a_forward_takes_nothing_that_is_sent_to_the_same_port_elsewhere(
     bed: Bed, host: Host, guests: Guests, who: str, protocol: str, family: int
 ) -> None:
-    answer = ask(client(bed, host, guests, who), INTERNET[family], 7, protocol)  # type: ignore[arg-type]
+    answer = ask(client(bed, host, guests, who), INTERNET[family], 7, protocol)
     assert not answer.startswith("web ")
     assert seen_address(answer) == of_the_host(host, family)
 

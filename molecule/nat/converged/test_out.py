@@ -54,7 +54,7 @@ def test_names_resolve(guests: Guests, name: str, address: str) -> None:
 def test_the_internet_sees_the_hosts_address_and_no_privileged_port(
     host: Host, guests: Guests, protocol: str, source_port: int, family: int
 ) -> None:
-    answer = ask(guests["web"], INTERNET[family], 7, protocol, source_port=source_port)  # type: ignore[arg-type]
+    answer = ask(guests["web"], INTERNET[family], 7, protocol, source_port=source_port)
     assert seen_address(answer) == {4: host.address, 6: host.address6}[family]
     assert seen_port(answer) >= 1024
 
