@@ -158,7 +158,7 @@ class Host(Node):
             raise LabError(f"{self.name}: is not running{log_tail(self.console_log)}")
         enter = ["nsenter", f"--target={leader}", "--all", "--", "env", "-i", "--chdir=/", *_ENVIRONMENT]
         result = run([*enter, *argv_of(command)], check=False, timeout=timeout, input=input)
-        return result.checked(f"{self.name}: {shown(command)}") if check else result
+        return result.checked(f"{self.name}: {shown(command)}", check)
 
     def mac_of(self, interface: str) -> str:
         """The MAC address of eth0 or eth1: the same at every start."""

@@ -33,7 +33,7 @@ class Node:
         result = run(
             ["ip", "netns", "exec", self.namespace, *argv_of(command)], check=False, timeout=timeout, input=input
         )
-        return result.checked(f"{self.name}: {shown(command)}") if check else result
+        return result.checked(f"{self.name}: {shown(command)}", check)
 
     def spawn(self, command: str | Sequence[str], *, name: str = "") -> Process:
         """Start a command here in the background; it ends with `node.end(process)` or with the bed.
