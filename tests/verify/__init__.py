@@ -6,7 +6,7 @@ from .ansible import Run, recorded, refusals, run_playbook
 from .compare import left, without_guests
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
-from .talk import answers, ask, reached, seen_address, seen_port, serve, silent
+from .talk import answers, ask, name_server_answers, reached, seen_address, seen_port, serve, silent
 
 __all__ = [
     "Run",
@@ -15,6 +15,7 @@ __all__ = [
     "ask",
     "boot_guests",
     "left",
+    "name_server_answers",
     "reached",
     "recorded",
     "refusals",

@@ -50,6 +50,14 @@ def silent(who: Node | Guest, address: str, port: int = 0, protocol: str = "tcp"
     return not reached(who, address, (protocol, port), source=source)
 
 
+def name_server_answers(who: Node | Guest, server: str, name: str) -> bool:
+    """Whether the server answers a question for an address of the name, also with a refusal (RFC 1035 section 4.1)."""
+    labels = "".join(f"\\{len(label):03o}{label}" for label in name.split("."))
+    question = rf"\022\064\001\000\000\001\000\000\000\000\000\000{labels}\000\000\001\000\001"
+    place = f"UDP6:[{server}]" if ":" in server else f"UDP4:{server}"
+    return who.run(f"printf '{question}' | socat -t 1 -T 1 - {place}:53 | wc -c", check=False).stdout.strip() != "0"
+
+
 def _command(address: str, port: int, protocol: str, source: str, source_port: int, *, patience: int) -> str:
     """A shell command line that prints the answer; `patience` is in seconds."""
     if protocol == "icmp":

@@ -54,11 +54,15 @@ def test_a_guest_with_a_default_route_reaches_nothing_outside(
 
 def test_no_frame_of_a_guest_is_on_the_physical_interface(bed: Bed, host: Host, guests: dict[str, Guest]) -> None:
     mac = guests["one"].nics[0].mac
-    with bed.capture(host, "eth0", f"ether host {mac}") as wire:
+    with (
+        bed.capture(host, "eth0", f"ether host {mac}") as wire,
+        bed.capture(host, "vmnet1", f"ether host {mac}") as inside,
+    ):
         guests["one"].run(
             "ping -c 1 -W 1 255.255.255.255; ping -c 1 -W 1 224.0.0.1; ping -c 1 -W 1 8.8.8.8", check=False
         )
         guests["one"].run("arping -c 1 -w 1 -I eth0 192.168.1.20; ping -6 -c 1 -W 1 ff02::1%eth0", check=False)
+    assert inside.count("icmp") and inside.count("arp") and inside.count("icmp6")
     assert wire.packets() == []
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Bed, Guest, Host
-from verify import answers, reached
+from verify import answers, name_server_answers, reached
 
 Guests = dict[str, Guest]
 Addresses = dict[int, dict[str, str]]
@@ -35,6 +35,7 @@ def routes(bed: Bed, host: Host) -> Iterator[None]:
 def test_what_is_open_is_reached(guests: Guests) -> None:
     """Or the probes of the other tests would prove nothing."""
     probes = ("icmp", 0), ("tcp", 7), ("udp", 7)
+    assert name_server_answers(guests["web"], "192.168.233.2", "web.vmnet8.internal")
     assert sorted(reached(guests["web"], "8.8.8.8", *probes)) == sorted(probes)
 
 
@@ -55,7 +56,8 @@ def test_a_lan_neighbour_cannot_route_to_a_nat_guest(
 
 @pytest.mark.parametrize("target", ["192.168.233.2", "192.168.234.2"])
 def test_a_lan_neighbour_cannot_use_the_gateways_address(bed: Bed, target: str) -> None:
-    assert reached(bed.attacker, target, ("tcp", 22), ("tcp", 8080), ("icmp", 0), ("udp", 53)) == []
+    assert reached(bed.attacker, target, ("tcp", 22), ("tcp", 8080), ("icmp", 0), ("udp", 5000)) == []
+    assert not name_server_answers(bed.attacker, target, "web.vmnet8.internal")
 
 
 @pytest.mark.parametrize(("claimed", "prefix"), [("192.168.233.66", 32), ("fd00:233::66", 128)])

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A host that lacks something says in one line what, and stays as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import Bed, difference
+from verify import Run, Scenario, run_playbook, snapshots
+
+NEW_NETWORK = {"bridge": "vmnet7", "addresses": ["10.7.0.1/24"], "ranges": ["10.7.0.10-10.7.0.20"]}
+NO_TAPS: dict[str, Any] = {"tapestry.vmnet.taps": {"taps": []}}
+
+
+@pytest.fixture(autouse=True)
+def untouched(bed: Bed) -> Iterator[None]:
+    before = snapshots(bed)
+    yield
+    for name, after in snapshots(bed).items():
+        assert difference(before[name], after) == [], name
+
+
+@contextmanager
+def hidden(bed: Bed, path: str) -> Iterator[None]:
+    """Every host without this file or directory."""
+    for host in bed.hosts.values():
+        host.run(f"mv {path} {path}.hidden")
+    try:
+        yield
+    finally:
+        for host in bed.hosts.values():
+            host.run(f"mv {path}.hidden {path}")
+
+
+def play(scenario: Scenario, directory: Path, task: dict[str, Any], **keywords: Any) -> Run:
+    playbook = directory / "play.yml"
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task], **keywords}]))
+    return run_playbook(str(playbook), scenario.inventory)
+
+
+@pytest.mark.parametrize(
+    ("path", "task", "says"),
+    [
+        pytest.param(
+            "/usr/sbin/nft",
+            {"tapestry.vmnet.nat": {"scope": "nat", "nat": []}},
+            "nft is not installed on this host; it comes with the package nftables",
+            id="nft",
+        ),
+        pytest.param(
+            "/usr/sbin/dnsmasq",
+            {"tapestry.vmnet.dhcp": {"dhcp": [NEW_NETWORK]}},
+            "dnsmasq is not installed on this host; it comes with the package dnsmasq-base",
+            id="dnsmasq",
+        ),
+        pytest.param(
+            "/usr/lib/python3/dist-packages/pyroute2",
+            NO_TAPS,
+            "its package is python3-pyroute2",
+            id="pyroute2",
+        ),
+    ],
+)
+def test_what_is_missing_is_named(
+    bed: Bed, scenario: Scenario, tmp_path: Path, path: str, task: dict[str, Any], says: str
+) -> None:
+    with hidden(bed, path):
+        failures = play(scenario, tmp_path, task).failures
+    assert failures.keys() == bed.hosts.keys()
+    assert all(says in message for message in failures.values()), failures
+
+
+def test_without_root_the_modules_say_so(bed: Bed, scenario: Scenario, tmp_path: Path) -> None:
+    someone = {"become": True, "become_user": "nobody", "become_method": "su", "become_flags": "-s /bin/sh"}
+    failures = play(scenario, tmp_path, NO_TAPS, **someone).failures
+    assert failures.keys() == bed.hosts.keys()
+    assert all("needs to be root there; set become: true" in message for message in failures.values()), failures
+
+
+def test_under_another_python_the_modules_find_the_one_that_has_pyroute2(
+    bed: Bed, scenario: Scenario, tmp_path: Path
+) -> None:
+    for host in bed.hosts.values():
+        host.run("python3 -m venv --without-pip /root/other")
+    try:
+        run = play(scenario, tmp_path, NO_TAPS, vars={"ansible_python_interpreter": "/root/other/bin/python3"})
+    finally:
+        for host in bed.hosts.values():
+            host.run("rm -r /root/other")
+    run.succeeded()
