@@ -30,7 +30,7 @@ sanity: ## ansible-test sanity, on every Python that is found
 	@$(RUN) sanity
 
 scenario: ## one promise on real hosts: make scenario S=nat
-	@$(RUN) scenario:$(or $(S),$(error S=NAME is missing; there are: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml)))))))
+	@$(RUN) scenario:$(or $(S),$(error S=NAME is missing; there are: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))))
 
 scenarios: ## all promises, side by side
 	@$(RUN) scenarios
