@@ -66,6 +66,26 @@ def test_no_frame_of_a_guest_is_on_the_physical_interface(bed: Bed, host: Host, 
     assert wire.packets() == []
 
 
+@pytest.mark.parametrize(
+    ("claimed", "prefix", "gateway"), [("192.168.1.20", 32, "192.168.56.1"), ("2001:db8:1::20", 128, "fd00:56::1")]
+)
+def test_the_host_does_not_answer_others_for_a_guest_that_claims_to_be_them(
+    bed: Bed, host: Host, guests: dict[str, Guest], claimed: str, prefix: int, gateway: str
+) -> None:
+    """An answer or a refusal to the claimed address would leave by the uplink."""
+    probes = ("icmp", 0), ("tcp", 22), ("udp", 53), ("udp", 9)
+    guests["one"].run(f"ip addr add {claimed}/{prefix} dev eth0; sleep 2")  # IPv6 looks for duplicates first
+    mac = guests["one"].nics[0].mac
+    with (
+        bed.capture(host, "eth0", f"dst host {claimed} and (icmp or icmp6[0] < 130 or tcp or udp)") as wire,
+        bed.capture(host, "vmnet1", f"ether src {mac} and src host {claimed}") as inside,
+    ):
+        assert reached(guests["one"], gateway, *probes, source=claimed) == []
+    guests["one"].run(f"ip addr del {claimed}/{prefix} dev eth0")
+    assert inside.count() >= len(probes)
+    assert wire.packets() == []
+
+
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("who", ["neighbour", "attacker", "router"])
 def test_nobody_outside_reaches_a_guest_by_a_route(
