@@ -118,6 +118,7 @@ REFUSED: list[tuple[str, Callable[[Any], Any], Any, str]] = [
     ("a subnet with a bad prefix length", net.subnet, "10.0.0.0/99", "is not a subnet"),
     ("a MAC address with an octet missing", net.mac, "52:54:00:00:65", "is not a MAC address, like 52:54:00:00:00:65"),
     ("a MAC address with a letter too far", net.mac, "52:54:00:00:00:6g", "is not a MAC address"),
+    ("a MAC address that YAML took for a number", net.mac, 41135040061, "in base 60 unless it is in quotes; quote it"),
     ("a multicast MAC address", net.mac, "01:00:5e:00:00:01", "multicast address; the first octet"),
     ("the MAC address of zeros", net.mac, "00:00:00:00:00:00", "cannot have the MAC address of zeros"),
     ("an MTU below IPv4's smallest", net.mtu, 67, "67 is out of range; 68 to 65535 are accepted"),

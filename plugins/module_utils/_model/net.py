@@ -81,6 +81,10 @@ def subnet(value: Any) -> Network:
 
 def mac(value: Any) -> str:
     """A unicast MAC address, lower case with colons."""
+    if isinstance(value, int):
+        raise ValueError(
+            f"{value} is a number: YAML counts 52:54:00:00:00:65 in base 60 unless it is in quotes; quote it"
+        )
     text = _text(value).lower()
     if not _MAC.fullmatch(text):
         raise ValueError(f"{value!r} is not a MAC address, like 52:54:00:00:00:65")
