@@ -21,7 +21,7 @@ from lab import Bed, LabError
 
 from . import playbook, story
 from .claims import CLAIMS, Claim
-from .leftovers import leftovers, remove_mirrored_groups
+from .leftovers import leftovers
 from .measure import Refuted
 from .report import Report
 from .story import Story
@@ -111,7 +111,6 @@ def take_down(report: Report, bed: Bed) -> None:
     with report.stage("down", "taking it down"):
         started = time.monotonic()
         bed.down()
-        remove_mirrored_groups(bed)
         left = leftovers(bed)
         if left:
             report.refuted("nothing is left", "nothing", "\n".join(left), time.monotonic() - started)

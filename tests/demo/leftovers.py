@@ -9,24 +9,7 @@ from pathlib import Path
 
 from lab.bed import Bed
 from lab.command import run
-from lab.processes import cgroup_of
-
-
-def remove_mirrored_groups(bed: Bed) -> None:
-    """Where cgroup v1 is mounted beside v2, systemd-nspawn repeats its control group there, and leaves it behind, empty."""
-    for group in _mirrored_groups(bed):
-        for path in sorted(group.rglob("*/"), reverse=True):
-            path.rmdir()
-        group.rmdir()
-        if not any(path.is_dir() for path in group.parent.iterdir()):
-            group.parent.rmdir()
-
-
-def _mirrored_groups(bed: Bed) -> list[Path]:
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    parent = cgroup_of(bed.name).parent.name
-    groups = [Path(mount[1], parent, bed.name) for mount in mounts if mount[2] == "cgroup"]
-    return [group for group in groups if group.exists()]
+from lab.processes import cgroup_of, mirrored_groups
 
 
 def leftovers(bed: Bed) -> list[str]:
@@ -40,5 +23,5 @@ def leftovers(bed: Bed) -> list[str]:
         *(f"namespace {name}" for name in namespaces if name.startswith(f"vmnet-{bed.name}-")),
         *(f"mount {mount}" for mount in mounts if mount.startswith(f"{directory}/")),
         *(f"process {line.strip()}" for line in sockets if f"{directory}/cp/" in line),
-        *(f"{path}" for path in (directory, group, *_mirrored_groups(bed)) if path.exists()),
+        *(f"{path}" for path in (directory, group, *mirrored_groups(bed.name)) if path.exists()),
     ]

@@ -181,7 +181,7 @@ class Bed:
     def _connect(self, node: Node, interface: str) -> None:
         """Plug the node's interface into a port of the switch, named like the node."""
         namespaces.veth(self.lan.namespace, node.name, node.namespace, interface)
-        namespaces.ip(self.lan.namespace, [f"link set {node.name} master lan0 up"])
+        namespaces.ip(self.lan.namespace, [f"link set dev {node.name} master lan0 up"])
 
     # -- what is in it ------------------------------------------------------------------------------------------
 

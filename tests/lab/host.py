@@ -72,7 +72,7 @@ class Host(Node):
         lan = f"vmnet-{self.state.bed}-lan"
         for interface, port in (("eth0", self.name), ("eth1", f"{self.name}-1")):
             namespaces.veth(lan, port, self.namespace, interface, self.mac_of(interface))
-            namespaces.ip(lan, [f"link set {port} master lan0 up"])
+            namespaces.ip(lan, [f"link set dev {port} master lan0 up"])
         argv = ["systemd-nspawn", "--quiet", f"--directory={self.directory / 'root'}", "--boot", "--settings=no"]
         argv += [f"--machine={self.name}", "--register=no", "--keep-unit", "--link-journal=no"]
         argv += ["--resolv-conf=off", "--timezone=off", "--console=pipe", "--capability=all", "--bind=/dev/net/tun"]

@@ -67,4 +67,4 @@ def set_sysctls(name: str, settings: dict[str, str]) -> None:
 def veth(near: str, near_interface: str, far: str, far_interface: str, far_mac: str = "") -> None:
     """A veth pair, each end made directly in its namespace."""
     address = f" address {far_mac}" if far_mac else ""
-    ip(near, [f"link add {near_interface} type veth peer name {far_interface}{address} netns {far}"])
+    ip(near, [f"link add name {near_interface} type veth peer name {far_interface}{address} netns {far}"])

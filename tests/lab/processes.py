@@ -117,11 +117,20 @@ def kill_all(bed: str, cgroup: str = "") -> None:
         if "populated 0" in (group / "cgroup.events").read_text():
             break
         time.sleep(0.02)
-    below = sorted((path for path in group.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
-    for path in [*below, group]:
-        wait_for(f"control group {path} removed", partial(_rmdir, path), timeout=5)
-    if not cgroup:
-        _rmdir(group.parent)  # unless another bed is there
+    for tree in (group, *mirrored_groups(bed, cgroup)):
+        below = sorted((path for path in tree.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+        for path in [*below, tree]:
+            wait_for(f"control group {path} removed", partial(_rmdir, path), timeout=5)
+        if not cgroup:
+            _rmdir(tree.parent)  # unless another bed is there
+
+
+def mirrored_groups(bed: str, cgroup: str = "") -> list[Path]:
+    """Where cgroup v1 is mounted beside v2, systemd-nspawn repeats its control group there, and leaves it behind, empty."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    parent = cgroup_of(bed).parent.name
+    groups = [Path(mount[1], parent, bed, cgroup) for mount in mounts if mount[2] == "cgroup"]
+    return [group for group in groups if group.exists()]
 
 
 def _rmdir(path: Path) -> bool:
