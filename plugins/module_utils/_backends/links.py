@@ -29,6 +29,7 @@ from . import sysctl, tuntap
 _IFF_UP = 1 << 0
 _IFF_LOOPBACK = 1 << 3
 _IFA_F_NODAD = 0x02
+_IPV6 = "/proc/sys/net/ipv6/conf"
 _HUNDREDTHS = 100  # the kernel counts the bridge's times in 1/100 s (USER_HZ)
 
 
@@ -46,6 +47,16 @@ def read() -> list[Resource]:
     for link in links:
         masters.setdefault(link.get_attr("IFLA_MASTER") or 0, []).append(names[link["index"]])
     return [_resource(link, names, addresses.get(link["index"], []), masters.get(link["index"], [])) for link in links]
+
+
+def require_features(plan: Plan) -> None:
+    """Raises HostError, before anything is changed, for what this kernel does not have."""
+    links = [new for _old, new in plan.only(Bridge.kind, Tap.kind).pairs() if new]
+    if any(isinstance(link, Tap) for link in links):
+        tuntap.require_driver()
+    for link in links:
+        if isinstance(link, Bridge) and link.has_ipv6_address() and not os.path.isdir(_IPV6):
+            raise HostError(f"{link.name} is to have an IPv6 address, but this kernel runs without IPv6")
 
 
 def apply(plan: Plan) -> None:
@@ -229,9 +240,7 @@ def _index(netlink: Any, name: str) -> int:
 
 
 def _set_parameters(bridge: Bridge) -> None:
-    has_ipv6 = os.path.isdir(f"/proc/sys/net/ipv6/conf/{bridge.name}")
-    if bridge.has_ipv6_address() and not has_ipv6:
-        raise HostError(f"{bridge.name} is to have an IPv6 address, but this kernel runs without IPv6")
+    has_ipv6 = os.path.isdir(_IPV6)
     for name, value in kernel_parameters(bridge).items():
         if has_ipv6 or "/ipv6/" not in name:
             sysctl.write(name, value)

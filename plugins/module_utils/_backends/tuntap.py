@@ -18,6 +18,18 @@ _TUNSETIFF, _TUNSETPERSIST, _TUNSETOWNER, _TUNSETGROUP = 0x400454CA, 0x400454CB,
 _IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x0100, 0x8000
 
 
+def require_driver() -> None:
+    """Raises HostError where this kernel has no taps."""
+    os.close(_open())
+
+
+def _open() -> int:
+    try:
+        return os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostError(f"{_DEVICE} cannot be opened: {error.strerror}; taps need the kernel's tun driver") from None
+
+
 def create(tap: Tap) -> None:
     """Make a new one. Raises HostError if the name is taken."""
     _attach(tap, _IFF_TUN_EXCL)
@@ -30,10 +42,7 @@ def update(tap: Tap) -> None:
 
 def _attach(tap: Tap, flags: int) -> None:
     flags |= _IFF_TAP | _IFF_NO_PI | (_IFF_MULTI_QUEUE if tap.multi_queue else 0)
-    try:
-        handle = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        raise HostError(f"{_DEVICE} cannot be opened: {error.strerror}; taps need the kernel's tun driver") from None
+    handle = _open()
     try:
         fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", tap.name.encode(), flags))
         fcntl.ioctl(handle, _TUNSETPERSIST, 1)
