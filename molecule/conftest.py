@@ -10,7 +10,6 @@ import pytest
 
 from lab import Bed, Guest, Host
 from verify import Scenario, boot_guests, serve, wait_for_ipv6
-from verify.scenario import HOSTS
 
 Guests = dict[str, Guest]
 Leases = dict[str, dict[str, str]]
@@ -24,11 +23,11 @@ def scenario() -> Scenario:
 @pytest.fixture(scope="session")
 def bed(scenario: Scenario) -> Bed:
     """The hosts and what is around them, as step create has raised them."""
-    return Bed.attach(scenario.name)
+    return Bed.attach(scenario.bed)
 
 
 # Of a module, not of the session: pytest then runs one module after the other, each on both hosts.
-@pytest.fixture(scope="module", params=HOSTS)
+@pytest.fixture(scope="module", params=Scenario().machines())
 def host(bed: Bed, request: pytest.FixtureRequest) -> Host:
     return bed.hosts[request.param]
 

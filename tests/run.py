@@ -79,7 +79,7 @@ def scenario(name: str) -> Step:
         ("molecule", "test", "--no-command-borders", "-s", name),
         needs=("bed", "venv"),
         env={"MOLECULE_EPHEMERAL_DIRECTORY": str(BUILD / "molecule" / name)},
-        down=("python3", "-m", "lab", "down", name),
+        down=("python3", "-m", "lab", "down", os.environ.get("VMNET_BED_PREFIX", "") + name),
         counts=True,
         # molecule goes on without a playbook that it cannot find
         refuses="Missing playbook",

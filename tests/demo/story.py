@@ -11,10 +11,11 @@ from pathlib import Path
 import yaml
 
 from lab import Bed, CommandError, Guest, Host, LabError
+from lab.places import bed_name
 
 from .playbook import Run
 
-BED = "demo"
+BED = bed_name("demo")
 HOST = "host12"
 NETWORKS = Path(__file__).with_name("networks.yml")
 

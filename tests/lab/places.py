@@ -20,6 +20,11 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmnet-lab"
 
 
+def bed_name(name: str) -> str:
+    """The bed of a test suite. VMNET_BED_PREFIX keeps several checkouts out of each other's beds."""
+    return os.environ.get("VMNET_BED_PREFIX", "") + name
+
+
 def keep() -> bool:
     """VMNET_LAB_KEEP=1 leaves a bed up after a failure or the end of a `with`, to look at it."""
     return os.environ.get("VMNET_LAB_KEEP", "") not in ("", "0")

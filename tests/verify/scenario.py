@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from lab import Bed, Host, Snapshot
+from lab.places import bed_name
 
 T = TypeVar("T")
 HOSTS = {"host12": "bookworm", "host13": "trixie"}
@@ -24,6 +25,7 @@ class Scenario:
 
     def __init__(self) -> None:
         self.name = os.environ["MOLECULE_SCENARIO_NAME"]
+        self.bed = bed_name(self.name)
         self.directory = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
         self.work = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
         self.inventory = self.work / "inventory"
@@ -37,20 +39,25 @@ class Scenario:
                 variables |= yaml.safe_load(file.read_text())
         return list(variables[f"{self.name}_networks"])
 
+    def machines(self) -> dict[str, str]:
+        """What hosts the scenario is about: name -> machine, as `platforms` in its molecule.yml says; one of each Debian if it does not."""
+        chosen = yaml.safe_load((self.directory / "molecule.yml").read_text()) or {}
+        return {platform["name"]: platform["machine"] for platform in chosen.get("platforms", [])} or HOSTS
+
     def create(self) -> None:
-        bed = Bed.up(self.name, HOSTS, replace=True)
+        bed = Bed.up(self.bed, self.machines(), replace=True)
         (self.inventory / "hosts.json").write_text(json.dumps(bed.inventory()))
         (self.work / "runs.jsonl").write_text("")
         self.keep_snapshots("before", bed.hosts)
 
     def reboot(self) -> None:
-        bed = Bed.attach(self.name)
+        bed = Bed.attach(self.bed)
         self.keep_snapshots("running", bed.hosts)
         on_each(bed.hosts, Host.reboot)
         self.keep_snapshots("rebooted", bed.hosts)
 
     def destroy(self) -> None:
-        Bed(self.name).down()
+        Bed(self.bed).down()
 
     def keep_snapshots(self, moment: str, hosts: Mapping[str, Host]) -> None:
         for name, snapshot in on_each(hosts, Host.snapshot).items():
