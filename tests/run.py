@@ -72,12 +72,23 @@ def lint(name: str, *argv: str) -> Step:
     return Step(f"lint:{name}", argv, needs=("venv",), env={"HOME": str(BUILD / "home")})
 
 
+def machines(scenario: str) -> list[str]:
+    """What its platforms name besides plain Debian. By pattern: nothing is installed yet that reads YAML."""
+    named = re.findall(r"\bmachine: *([a-z0-9+-]+)", (ROOT / f"molecule/{scenario}/molecule.yml").read_text())
+    return sorted({machine for machine in named if "+" in machine})
+
+
+def image(machine: str) -> Step:
+    """Build the root file system of a kind of host, unless it is in the cache."""
+    return Step(f"bed:{machine}", ("python3", "-m", "lab", "cache", machine), needs=("packages",))
+
+
 def scenario(name: str) -> Step:
     """One promise, on a bed of the same name, so that scenarios run side by side."""
     return Step(
         f"scenario:{name}",
         ("molecule", "test", "--no-command-borders", "-s", name),
-        needs=("bed", "venv"),
+        needs=("bed", "venv", *(f"bed:{machine}" for machine in machines(name))),
         env={"MOLECULE_EPHEMERAL_DIRECTORY": str(BUILD / "molecule" / name)},
         down=("python3", "-m", "lab", "down", os.environ.get("VMNET_BED_PREFIX", "") + name),
         counts=True,
@@ -93,6 +104,7 @@ def steps() -> list[Step]:
         Step("packages", ("make", "-s", "packages")),
         Step("venv", ("make", "-s", ".venv/installed")),
         Step("bed", ("python3", "-m", "lab", "cache"), needs=("packages",)),
+        *map(image, sorted({machine for name in scenarios for machine in machines(name)})),
         *map(scenario, scenarios),
         Step("artefact", ("tests/artefact/run",), needs=("bed", "venv")),
         Step("sanity", ("tests/sanity/run",), needs=("venv",), refuses="All targets skipped"),
@@ -110,7 +122,9 @@ def steps() -> list[Step]:
     ]
 
 
-SETUP = ("packages", "venv", "bed")
+def is_setup(name: str) -> bool:
+    """Whether others need it and nobody asks for it."""
+    return name.partition(":")[0] in ("packages", "venv", "bed")
 
 
 def choose(names: list[str], known: list[Step]) -> list[Step]:
@@ -119,7 +133,7 @@ def choose(names: list[str], known: list[Step]) -> list[Step]:
     groups = {
         "lint": [name for name in by_name if name.startswith("lint:")],
         "scenarios": [name for name in by_name if name.startswith("scenario:")],
-        "all": [name for name in by_name if name not in SETUP],
+        "all": [name for name in by_name if not is_setup(name)],
     }
     wanted: set[str] = set()
     queue = [name for given in names for name in groups.get(given, [given])]
@@ -229,7 +243,7 @@ def run(chosen: list[Step], jobs: int) -> list[Running]:
     """Run them all; what needs a failed step is left out."""
     for directory in (LOGS, BUILD / "home"):
         directory.mkdir(parents=True, exist_ok=True)
-    show = len([step for step in chosen if step.name not in SETUP]) == 1
+    show = len([step for step in chosen if not is_setup(step.name)]) == 1
     waiting, under_way, ended = list(chosen), [], []
     try:
         while waiting or under_way:
@@ -239,7 +253,7 @@ def run(chosen: list[Step], jobs: int) -> list[Running]:
             waiting = [step for step in waiting if still_possible.issuperset(step.needs)]
             for step in [step for step in waiting if passed.issuperset(step.needs)][: jobs - len(under_way)]:
                 waiting.remove(step)
-                under_way.append(Running(step, show and step.name not in SETUP))
+                under_way.append(Running(step, show and not is_setup(step.name)))
                 say("start", step.name)
             for each in [each for each in under_way if each.over()]:
                 under_way.remove(each)

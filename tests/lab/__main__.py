@@ -9,6 +9,8 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 from . import ssh
@@ -16,7 +18,8 @@ from .bed import Bed, all_beds
 from .command import LabError, Result
 from .guest import Guest
 from .guest_image import guest_image
-from .rootfs import RELEASES, rootfs
+from .rootfs import rootfs
+from .variants import RELEASES
 
 # Debian packages that the machine needs. The guest image takes its busybox and socat from the machine, too.
 NEEDS = (
@@ -43,7 +46,7 @@ def up(chosen: argparse.Namespace) -> None:
     started = time.monotonic()
     bed = Bed.up(chosen.name, hosts, replace=chosen.replace)
     for host in bed.hosts.values():
-        print(f"{host.name:12} {host.release:9} {host.address:13} {host.address6}")
+        print(f"{host.name:12} {host.machine!s:20} {host.address:13} {host.address6}")
     print(f"bed {bed.name} is up after {time.monotonic() - started:.1f} s; ssh -F {bed.ssh_config} HOST")
 
 
@@ -55,7 +58,7 @@ def down(chosen: argparse.Namespace) -> None:
 def list_beds(_chosen: argparse.Namespace) -> None:
     for bed in all_beds():
         record = bed.state.read()
-        hosts = " ".join(f"{name}={host.release}" for name, host in record.hosts.items())
+        hosts = " ".join(f"{name}={host.machine}" for name, host in record.hosts.items())
         guests = " ".join(record.guests)
         print(f"{bed.name}: {hosts}{'; guests ' + guests if guests else ''}{'' if record.complete else ' (half-way)'}")
 
@@ -131,8 +134,14 @@ def needs(_chosen: argparse.Namespace) -> None:
     print("\n".join(NEEDS))
 
 
-def cache(_chosen: argparse.Namespace) -> None:
-    for what, build in [("guest", guest_image), *((release, lambda r=release: rootfs(r)) for release in RELEASES)]:
+def cache(chosen: argparse.Namespace) -> None:
+    """The machines given; without any, what every scenario needs."""
+    builds: list[tuple[str, Callable[[], object]]] = [
+        (machine, partial(rootfs, machine)) for machine in chosen.machine or RELEASES
+    ]
+    if not chosen.machine:
+        builds.append(("guest", guest_image))
+    for what, build in builds:
         started = time.monotonic()
         print(f"{what}: ", end="", flush=True)
         print(f"{build()} ({time.monotonic() - started:.1f} s)")
@@ -151,7 +160,9 @@ def parser() -> argparse.ArgumentParser:
 
     raising = command("up", up, "raise a bed")
     raising.add_argument("name", nargs="?", default="bed")
-    raising.add_argument("--host", action="append", metavar="NAME=RELEASE", help="default: host12=bookworm")
+    raising.add_argument(
+        "--host", action="append", metavar="NAME=RELEASE[+VARIANT...]", help="default: host12=bookworm"
+    )
     raising.add_argument("--replace", action="store_true", help="take down a bed of that name first")
     lowering = command("down", down, "remove a bed and everything it made; also one that was left half-way")
     lowering.add_argument("name", nargs="?", default="bed")
@@ -178,7 +189,8 @@ def parser() -> argparse.ArgumentParser:
     looking = command("snapshot", snapshot, "print what is on a host", bed=True)
     looking.add_argument("host")
     command("needs", needs, "print the Debian packages that this machine needs")
-    command("cache", cache, "build what takes long: root file systems and the guest image")
+    building = command("cache", cache, "build what takes long: root file systems and the guest image")
+    building.add_argument("machine", nargs="*", metavar="RELEASE[+VARIANT...]", help=f"default: {' '.join(RELEASES)}")
     return top
 
 

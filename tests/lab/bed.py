@@ -18,6 +18,7 @@ from .host import Host
 from .node import Attacker, Node, Router
 from .places import keep
 from .state import HostRecord, State, bed_names
+from .variants import parse_machine
 from .waiting import wait_for
 
 _STATIONS = {  # name: last part of 192.168.1.x and 2001:db8:1::x
@@ -45,14 +46,14 @@ class Bed:
 
     @classmethod
     def up(cls, name: str, hosts: Mapping[str, str] | None = None, *, replace: bool = False) -> Bed:
-        """Raise a bed with these hosts (name -> Debian release), one bookworm host when not given.
+        """Raise a bed with these hosts (name -> machine: RELEASE[+VARIANT...]), one bookworm host when not given.
 
         `replace` takes down a bed of that name first. Whatever goes wrong, nothing stays (but see VMNET_LAB_KEEP).
         """
         hosts = {"host12": "bookworm"} if hosts is None else hosts
         _check_names(name, hosts)
-        for release in sorted(set(hosts.values())):
-            rootfs.rootfs(release)
+        for machine in sorted(set(hosts.values())):
+            rootfs.rootfs(machine)
         key = ssh.key_pair()
         bed = cls(name)
         if replace:
@@ -104,7 +105,7 @@ class Bed:
 
     def _make(self, hosts: Mapping[str, str], public_key: str) -> None:
         with self.state.change() as record:
-            record.hosts = {name: HostRecord(release, index) for index, (name, release) in enumerate(hosts.items())}
+            record.hosts = {name: HostRecord(machine, index) for index, (name, machine) in enumerate(hosts.items())}
         self._make_lan()
         self._make_router_and_internet()
         self._make_stations()
@@ -222,11 +223,13 @@ def _check_names(bed: str, hosts: Mapping[str, str]) -> None:
     if len(hosts) > _MAX_HOSTS:
         raise LabError(f"bed {bed}: {len(hosts)} hosts, the LAN has room for {_MAX_HOSTS}")
     taken = {"lan", "lan0", "router", "internet", *_STATIONS}
-    for name, release in hosts.items():
+    for name, machine in hosts.items():
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,11}", name) or name in taken:
             raise LabError(f"host {name!r}: a name is of a-z, 0-9 and -, up to 12 characters, and not {sorted(taken)}")
-        if release not in rootfs.RELEASES:
-            raise LabError(f"host {name}: release {release} is not one of {', '.join(rootfs.RELEASES)}")
+        try:
+            parse_machine(machine)
+        except LabError as problem:
+            raise LabError(f"host {name}: {problem}") from None
 
 
 def _unmount(mount: Path) -> None:

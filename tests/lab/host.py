@@ -15,6 +15,7 @@ from .command import LabError, Result, argv_of, run, shown
 from .guest import Guest, Nic
 from .node import Node
 from .state import HostRecord, State
+from .variants import parse_machine
 from .waiting import log_tail, wait_for
 
 _ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
@@ -26,7 +27,8 @@ class Host(Node):
 
     def __init__(self, state: State, name: str, record: HostRecord) -> None:
         super().__init__(state, name)
-        self.release = record.release
+        self.machine = parse_machine(record.machine)
+        self.release = self.machine.release
         self.address = f"192.168.1.{5 + 2 * record.index}"
         self.address6 = f"2001:db8:1::{5 + 2 * record.index:x}"
         self.directory = state.path("hosts", name, "root").parent
@@ -35,11 +37,11 @@ class Host(Node):
     # -- power --------------------------------------------------------------------------------------------------
 
     def create_disk(self, public_key: str) -> None:
-        """An overlay on the release's root, with this host's name, addresses and key."""
+        """An overlay on the machine's root, with this host's name, addresses and key."""
         root = self.directory / "root"
         with self.state.change() as record:
             record.mounts.append(str(root))
-        rootfs.overlay(rootfs.rootfs(self.release), self.directory)
+        rootfs.overlay(rootfs.rootfs(str(self.machine)), self.directory)
         uplink = [
             f"addr add {self.address}/24 dev eth0",
             f"addr add {self.address6}/64 dev eth0 nodad",
@@ -77,6 +79,8 @@ class Host(Node):
         argv += [f"--machine={self.name}", "--register=no", "--keep-unit", "--link-journal=no"]
         argv += ["--resolv-conf=off", "--timezone=off", "--console=pipe", "--capability=all", "--bind=/dev/net/tun"]
         argv += [f"--network-namespace-path=/run/netns/{self.namespace}"]
+        # As on a real host: containers want a keyring of their own, and programs that say which devices they may open.
+        argv += ["--system-call-filter=@keyring bpf"]
         processes.spawn(
             self.state,
             f"host {self.name}",

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The disks of the hosts: one unpacked Debian root per release in the cache, an overlay on it per host."""
+"""The disks of the hosts: one unpacked Debian root per kind of machine in the cache, an overlay on it per host."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from .cache import cached, recipe_hash
-from .command import LabError, run
-
-RELEASES = ("bookworm", "trixie")
+from .command import run
+from .variants import Machine, parse_machine
 
 # What the roles install is in the root already: hosts of the bed reach no package registry.
 PACKAGES = (
@@ -79,18 +79,32 @@ _FILES = {
 }
 
 
-def rootfs(release: str) -> Path:
-    """The unpacked root of `release`, built with mmdebstrap at the first call (half a minute)."""
-    if release not in RELEASES:
-        raise LabError(f"release {release}: not one of {', '.join(RELEASES)}")
-    recipe = recipe_hash([release, PACKAGES, _MASKED_UNITS, _FILES])
-    return cached(f"{release}-{recipe}", lambda making: _build(release, making)) / "root"
+def rootfs(machine: str) -> Path:
+    """The unpacked root of a machine (RELEASE[+VARIANT...]), built with mmdebstrap at the first call (a minute or so)."""
+    chosen = parse_machine(machine)
+    recipe = recipe_hash([_packages(chosen), _files(chosen), _commands(chosen), _MASKED_UNITS])
+    return cached(f"{chosen}-{recipe}", lambda making: _build(chosen, making)) / "root"
 
 
-def _build(release: str, directory: Path) -> None:
+def _packages(machine: Machine) -> list[str]:
+    added = [(*variant.packages, *variant.packages_of.get(machine.release, ())) for variant in machine.additions]
+    return [*PACKAGES, *(package for packages in added for package in packages)]
+
+
+def _files(machine: Machine) -> dict[str, str]:
+    return _FILES | {name: text for variant in machine.additions for name, text in variant.files.items()}
+
+
+def _commands(machine: Machine) -> list[str]:
+    return [command for variant in machine.additions for command in variant.commands]
+
+
+def _build(machine: Machine, directory: Path) -> None:
     root = directory / "root"
-    run(["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", release, str(root)], timeout=900)
-    for name, text in _FILES.items():
+    include = f"--include={','.join(_packages(machine))}"
+    hooks = [f'--customize-hook=chroot "$1" sh -c {shlex.quote(command)}' for command in _commands(machine)]
+    run(["mmdebstrap", "--variant=minbase", include, *hooks, machine.release, str(root)], timeout=1800)
+    for name, text in _files(machine).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)

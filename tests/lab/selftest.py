@@ -22,9 +22,9 @@ from .command import CommandError, LabError, run
 from .guest import Guest, Nic
 from .host import Host
 from .places import run_directory
-from .rootfs import RELEASES
 from .snapshot import difference
 from .state import bed_names
+from .variants import RELEASES
 
 BED = "selftest"
 MACS = ("52:54:00:00:00:65", "52:54:00:00:00:66")

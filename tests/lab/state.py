@@ -29,7 +29,7 @@ class Process:
 
 @dataclass
 class HostRecord:
-    release: str
+    machine: str
     index: int
 
 
