@@ -63,11 +63,10 @@ def run_module(inventory: Path, host: str, module: str, **arguments: Any) -> dic
         text=True,
         timeout=300,
         check=False,
-        env=os.environ | {"ANSIBLE_CALLBACKS_ENABLED": ""},
+        env={name: value for name, value in os.environ.items() if name != "ANSIBLE_CALLBACKS_ENABLED"},
     )
-    status, _arrow, answer = done.stdout.partition(" => ")
-    assert (done.returncode == 0 and "SUCCESS" in status) or "CHANGED" in status, done.stdout + done.stderr
-    return dict(json.loads(answer))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(done.stdout.partition(" => ")[2]))
 
 
 def refusals(scenario: Scenario, **variables: Any) -> list[str]:
