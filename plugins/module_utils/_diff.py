@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, Optional
 
+from ._model.resource import Resource
 from ._plan.core import Plan
 
 
@@ -30,18 +31,24 @@ def render(plan: Plan) -> list[dict[str, Any]]:
 
 def differences(plan: Plan) -> list[str]:
     """A plan that should have been empty, in words: which resource, which attribute, what it is and what it should be."""
-    result = []
-    for old, new in plan.pairs():
-        if old is None:
-            result.append(f"{new.title} ({new.name}) is missing")  # type: ignore[union-attr]
-        elif new is None:
-            result.append(f"{old.title} ({old.name}) is still there")
-        else:
-            for f in fields(new):
-                is_now, wanted = getattr(old, f.name), getattr(new, f.name)
-                if f.compare and is_now != wanted:
-                    result.append(f"{new.title}: {f.name} is {is_now!r}, should be {wanted!r}")
-    return result
+    return [text for old, new in plan.pairs() for text in difference(old, new)]
+
+
+def difference(old: Optional[Resource], new: Optional[Resource]) -> list[str]:
+    """The same of one resource; ``old`` is what there is, ``new`` what there should be. At least one of them is there."""
+    label = _label(new or old)
+    if new is None:
+        return [f"{label} is still there"]
+    if old is None:
+        return [f"{label} is missing"]
+    pairs = [(f.name, getattr(old, f.name), getattr(new, f.name)) for f in fields(new) if f.compare]
+    return [f"{label}: {name} is {now!r}, should be {wanted!r}" for name, now, wanted in pairs if now != wanted]
+
+
+def _label(resource: Any) -> str:
+    """The title, which resources may share, and the name."""
+    title: str = resource.title
+    return title if title.endswith(f" {resource.name}") else f"{title} ({resource.name})"
 
 
 def _text(lines: list[str]) -> str:

@@ -64,13 +64,23 @@ def common_options(**options: Any) -> dict[str, Any]:
 
 
 def run(module: AnsibleModule, subject: Subject) -> None:
-    """Does everything behind a module's argument specification; exits or fails the module."""
+    """Does everything behind a resource module's argument specification; exits or fails the module."""
+    _guarded(module, subject.needs_pyroute2, lambda: _converge(module, subject, _request(module, subject)))
+
+
+def look(module: AnsibleModule, result: Callable[[], dict[str, Any]]) -> None:
+    """The same for a module that changes nothing. ``result`` may raise InputError and HostError."""
+    _guarded(module, True, result)
+
+
+def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dict[str, Any]]) -> None:
+    """One at a time on a host, as root, and with what is wrong in words."""
     try:
         host.require_root()
-        if subject.needs_pyroute2 and not links.HAS_PYROUTE2:
+        if needs_pyroute2 and not links.HAS_PYROUTE2:
             _respawn_where_pyroute2_is(module)
         with lock.host_lock():
-            result = _converge(module, subject, _request(module, subject))
+            result = work()
     except (InputError, HostError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -177,8 +177,8 @@ def test_differences_name_the_resource_the_attribute_and_both_values() -> None:
     assert _diff.differences(left) == [
         "bridge br0: mtu is 1500, should be 9000",
         "bridge br0: up is True, should be False",
-        "sysctl: value is '0', should be '1'",
-        "file /etc/vmnet/lab/bridges.batch (/etc/vmnet/lab/bridges.batch) is still there",
+        "sysctl (net/ipv4/ip_forward): value is '0', should be '1'",
+        "file /etc/vmnet/lab/bridges.batch is still there",
         "nft table inet vmnet (vn_forwards_any4 tcp . 80) is missing",
     ]
 

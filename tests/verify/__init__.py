@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the Molecule scenarios share: their steps, runs of Ansible, guests, and small clients and servers."""
 
-from .ansible import Run, recorded, refusals, run_playbook
+from .ansible import Run, recorded, refusals, run_module, run_playbook
 from .compare import left, without_guests
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
@@ -19,6 +19,7 @@ __all__ = [
     "reached",
     "recorded",
     "refusals",
+    "run_module",
     "run_playbook",
     "seen_address",
     "seen_port",

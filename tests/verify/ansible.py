@@ -54,6 +54,21 @@ def run_playbook(playbook: str, inventory: Path, *, check: bool = False, **varia
     return Run(**(vars(runs[-1]) | {"output": done.stdout + done.stderr}))
 
 
+def run_module(inventory: Path, host: str, module: str, **arguments: Any) -> dict[str, Any]:
+    """Run one module of the collection on one host, beside the runs on record; what it returned. Raises AssertionError if it failed."""
+    argv = ["ansible", f"--inventory={inventory}", host, f"--module-name=tapestry.vmnet.{module}"]
+    done = subprocess.run(
+        [*argv, "--args", json.dumps(arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "ANSIBLE_CALLBACKS_ENABLED"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(done.stdout.partition(" => ")[2]))
+
+
 def refusals(scenario: Scenario, **variables: Any) -> list[str]:
     """Run the scenario's playbook with variables that no host must accept; what it said for each host."""
     run = run_playbook(f"tapestry.vmnet.{scenario.name}", scenario.inventory, **variables)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from dataclasses import replace
 
 from .._model import layout
@@ -15,7 +16,9 @@ from .._model.dhcp import Leases, fingerprint
 from .._model.errors import HostError
 from .._model.resource import File, State, Unit
 from .._plan.core import Plan, Request
+from .._render import leases
 from .._render.dnsmasq import NAMES
+from .._render.leases import Lease
 from .command import find, run
 
 _PRIVATE = layout.DHCP_STATE.replace("/var/lib/", "/var/lib/private/")  # where DynamicUser= puts it, and links it from
@@ -42,11 +45,16 @@ def read_leases() -> list[Leases]:
     return [Leases(f"{layout.DHCP_STATE}/{name}") for name in sorted(found)]
 
 
+def leases_of(networks: Iterable[str]) -> dict[str, list[Lease]]:
+    """What the service of each network has handed out; nothing for a network without one."""
+    return {name: leases.parse(_copy(f"{layout.DHCP_STATE}/{name}/leases")) for name in networks}
+
+
 def remove_leases(plan: Plan) -> None:
-    for leases in plan.removed:
-        name = os.path.basename(leases.name)
-        if os.path.islink(leases.name):
-            os.unlink(leases.name)
+    for gone in plan.removed:
+        name = os.path.basename(gone.name)
+        if os.path.islink(gone.name):
+            os.unlink(gone.name)
         for root in (layout.DHCP_STATE, _PRIVATE):
             shutil.rmtree(f"{root}/{name}", ignore_errors=True)
     for root in (layout.DHCP_STATE, _PRIVATE, layout.DHCP_LOADED) if plan.removed else ():
