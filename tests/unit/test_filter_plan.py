@@ -94,8 +94,11 @@ def test_the_first_policy_brings_the_program_its_files_the_unit_and_forwarding()
         "/etc/vmnet/restore",
         "/etc/sysctl.d/60-vmnet.conf",
         "/etc/systemd/system/vmnet.service",
+        "/etc/systemd/system/vmnet-watch.service",
+        "/etc/systemd/system/vmnet-watch.socket",
     }
-    assert get(after, Unit, layout.SERVICE) == Unit(layout.SERVICE, enabled=True, active=True)
+    for unit in (layout.SERVICE, layout.WATCH_SOCKET):
+        assert get(after, Unit, unit) == Unit(unit, enabled=True, active=True)
     assert (get(after, Sysctl, FORWARD4).value, get(after, Sysctl, FORWARD6).value) == ("1", "0")
 
 

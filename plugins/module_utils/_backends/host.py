@@ -18,7 +18,12 @@ from .._plan.core import Plan
 from .._render.sysctls import parse as parse_sysctls
 from . import dnsmasq, files, links, nft, sysctl, systemd
 
-_FILES = (*layout.ROOTS, layout.SYSCTLS, layout.unit_file(layout.SERVICE), layout.unit_file(layout.DHCP_SERVICE))
+_UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
+_FILES = (
+    *layout.ROOTS,
+    layout.SYSCTLS,
+    *map(layout.unit_file, (*_UNITS, layout.WATCH_SERVICE, layout.DHCP_SERVICE)),
+)
 
 
 def require_root() -> None:
@@ -42,7 +47,7 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     state = by_key(found)
     if systemd.is_running():
         networks = {os.path.basename(os.path.dirname(f.name)) for f in found if f.name.startswith(f"{layout.DHCP}/")}
-        units = systemd.read([layout.SERVICE, *map(layout.dhcp_unit, sorted(networks)), layout.dhcp_unit("*")])
+        units = systemd.read([*_UNITS, *map(layout.dhcp_unit, sorted(networks)), layout.dhcp_unit("*")])
         state.update(by_key(map(dnsmasq.with_loaded, units)))
     if "link" in kinds:
         state.update(by_key(links.read()))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from typing import Optional
 
@@ -21,7 +21,13 @@ _COME_WITH = {
         Key(File.kind, layout.unit_file(layout.SERVICE)),
         Key(Unit.kind, layout.SERVICE),
     ),
-    "*.nft": (Key(File.kind, layout.PROGRAM), PROGRAM.key),
+    "*.nft": (
+        Key(File.kind, layout.PROGRAM),
+        PROGRAM.key,
+        Key(File.kind, layout.unit_file(layout.WATCH_SOCKET)),
+        Key(File.kind, layout.unit_file(layout.WATCH_SERVICE)),
+        Key(Unit.kind, layout.WATCH_SOCKET),
+    ),
     f"{layout.DHCP}/*": (Key(File.kind, layout.unit_file(layout.DHCP_SERVICE)),),
 }
 
@@ -41,16 +47,24 @@ def text_of(state: State, path: str) -> str:
 
 def complete(request: Request, before: State, after: dict[Key, Resource]) -> Plan:
     """The plan with the boot files in ``after`` if it has any record, and without them if it has none."""
-    needed = _has_records(after)
+    needed, filtered = _has_records(after), _has_records(after, "*.nft")
     put_file(after, layout.RESTORE, boot.SCRIPT if needed else "", 0o755)
-    unit = Unit(layout.SERVICE, enabled=True, active=True)
+    _put_unit(request, after, layout.SERVICE, {layout.SERVICE: boot.UNIT}, needed)
+    watch = {layout.WATCH_SOCKET: boot.WATCH_SOCKET_UNIT, layout.WATCH_SERVICE: boot.WATCH_SERVICE_UNIT}
+    _put_unit(request, after, layout.WATCH_SOCKET, watch, filtered)
+    return Plan(before, after, frozenset(_implied(before, after)))
+
+
+def _put_unit(request: Request, after: dict[Key, Resource], name: str, files: Mapping[str, str], needed: bool) -> None:
+    """The unit files and, started and enabled, the unit ``name``, if they are needed; neither if they are not."""
+    unit = Unit(name, enabled=True, active=True)
     if not needed:
-        put_file(after, layout.unit_file(layout.SERVICE), "")
         after.pop(unit.key, None)
     elif request.systemd:
-        put_file(after, layout.unit_file(layout.SERVICE), boot.UNIT)
         after[unit.key] = unit
-    return Plan(before, after, frozenset(_implied(before, after)))
+    for file, text in files.items():
+        if not needed or request.systemd:
+            put_file(after, layout.unit_file(file), text if needed else "")
 
 
 def _implied(before: State, after: State) -> Iterator[Key]:

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-from .._model.layout import RESTORE
+from .._model.layout import RESTORE, WATCH_SERVICE, WATCH_SOCKET
 
 UNIT = f"""\
 # Written by the Ansible collection tapestry.vmnet.
 [Unit]
 Description=Virtual machine networks: links and packet filter
 Documentation=https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
-# nftables.service flushes the whole ruleset whenever it starts, reloads or stops: come after it, and again with it.
+# nftables.service flushes the whole ruleset whenever it starts: come after it.
 After=network-pre.target systemd-modules-load.service systemd-sysctl.service nftables.service firewalld.service
-PartOf=nftables.service
-ReloadPropagatedFrom=nftables.service
 Before=docker.service libvirtd.service virtqemud.service libvirt-guests.service
 
 [Service]
@@ -25,7 +23,44 @@ ExecStart={RESTORE}
 ExecReload={RESTORE} filter
 
 [Install]
-WantedBy=multi-user.target nftables.service
+WantedBy=multi-user.target
+"""
+
+# systemd itself listens to what the kernel tells of every change of the packet filter, whoever makes it; nothing runs until then.
+# The number is a mask, of the group NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). A burst that overflows the socket's buffer
+# may make it fail (ENOBUFS), which is a reason to look, too; starting the service starts the socket again.
+WATCH_SOCKET_UNIT = f"""\
+# Written by the Ansible collection tapestry.vmnet.
+[Unit]
+Description=Changes of the packet filter
+Documentation=https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
+OnFailure={WATCH_SERVICE}
+
+[Socket]
+ListenNetlink=netfilter 64
+TriggerLimitIntervalSec=0
+
+[Install]
+WantedBy=sockets.target
+"""
+
+WATCH_SERVICE_UNIT = f"""\
+# Written by the Ansible collection tapestry.vmnet.
+[Unit]
+Description=The packet filter of virtual machine networks, after somebody has changed it
+Documentation=https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
+# It must not bring back what is about to be removed.
+PartOf={WATCH_SOCKET}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+Sockets={WATCH_SOCKET}
+StandardInput=socket
+StandardOutput=journal
+ExecStart={RESTORE} watch
+# That it ran is not worth a line; what it says is.
+LogLevelMax=notice
 """
 
 SCRIPT = r"""#!/bin/sh
@@ -33,6 +68,7 @@ SCRIPT = r"""#!/bin/sh
 # Brings links, kernel parameters and packet filter to what the files beside it say. What is there already is left alone.
 #   restore          everything
 #   restore filter   the packet filter only
+#   restore watch    the same if it is gone; standard input is what the kernel tells of changes
 # Fails only if the packet filter does; what is wrong with a link is in the journal.
 set -u
 export LC_ALL=C
@@ -67,6 +103,18 @@ filter() {
     return 1
 }
 
+# What was told so far is read first, so that whatever happens after the look means another one. Where others change their rules
+# all the time, the pause keeps this to five looks a second.
+watch() {
+    dd bs=64K iflag=nonblock of=/dev/null 2> /dev/null
+    if ! tables=$(nft list tables inet) || echo "$tables" | grep -qx "table inet vmnet"; then
+        sleep 0.2
+    else
+        echo "<5>vmnet: the packet filter was gone and is loaded again" >&2
+        filter
+    fi
+}
+
 batches() {
     for batch in /etc/vmnet/*/bridges.batch /etc/vmnet/*/taps.batch; do
         case $broken in *" ${batch%/*} "*) continue ;; esac
@@ -97,7 +145,7 @@ parameters() {
 }
 
 status=0
-filter || status=1
+if [ "${1:-all}" = watch ]; then watch; else filter; fi || status=1
 if [ "${1:-all}" = all ]; then
     # No link may speak before its parameters are set, and there may be no address before IPv6 is allowed.
     lines | grep -Ev '^address | up$' | ip -force -batch -
