@@ -13,7 +13,7 @@ from .._model.dhcp import Leases
 from .._model.errors import HostError
 from .._model.links import Bridge, Tap
 from .._model.resource import File, Key, State, Sysctl, by_key
-from .._model.ruleset import Element, Program
+from .._model.ruleset import Counter, Element, Program
 from .._plan.core import Plan
 from .._render.sysctls import parse as parse_sysctls
 from . import dnsmasq, files, links, nft, sysctl, systemd
@@ -41,7 +41,7 @@ def machine_id() -> str:
 
 
 def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
-    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element``, ``leases``."""
+    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element`` (and what was counted), ``leases``."""
     kinds = set(kinds)
     found = files.read(_FILES)
     state = by_key(found)
@@ -76,7 +76,7 @@ def apply(plan: Plan) -> None:
     if plan.only(Bridge.kind, Tap.kind):
         links.apply(plan.only(Bridge.kind, Tap.kind))
     if plan.only(Element.kind, Program.kind):
-        nft.apply(plan.only(Element.kind, Program.kind))
+        nft.apply(plan.only(Element.kind, Program.kind, Counter.kind))
     sysctl.apply(plan.only(Sysctl.kind))
     for file in put:
         if not _is_written_first(file):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import lru_cache
 from typing import Any
 
 from .._model.errors import HostError
@@ -19,7 +20,7 @@ _SIGSEGV = -11
 
 
 def read() -> list[Resource]:
-    """The elements of the table, and whether its program is as we wrote it; nothing where there is no table."""
+    """The elements and counters of the table, and whether its program is as we wrote it; nothing where there is no table."""
     if not is_installed("nft"):
         return []  # then there is no table; a run that wants one fails when it comes to write it
     listing = _nft("-j", "list", "table", *TABLE.split(), check=False)
@@ -27,8 +28,8 @@ def read() -> list[Resource]:
         if "No such file or directory" in listing.stderr or "does not exist" in listing.stderr:
             return []
         raise HostError(f"nft cannot list the table {TABLE}: {listing.stderr.strip()}")
-    elements, rest = ruleset.read_listing(listing.stdout)
-    return [*elements, Program("vmnet", intact=rest == _as_written())]
+    found = ruleset.read_listing(listing.stdout)
+    return [*found.elements, *found.counters, Program("vmnet", intact=found.program == _as_written())]
 
 
 def apply(plan: Plan) -> None:
@@ -36,6 +37,7 @@ def apply(plan: Plan) -> None:
     _nft("-f", "-", stdin=ruleset.transaction(plan))
 
 
+@lru_cache(maxsize=1)
 def _as_written() -> Any:
     """The program as this version of nft lists it: loaded into a network namespace of its own, which ends with the command.
 
@@ -44,7 +46,7 @@ def _as_written() -> Any:
     nft = shlex.quote(find("nft", "nftables"))
     script = f"{nft} -f - && {nft} -j list table {TABLE}"
     listing = run([find("unshare", "util-linux"), "--net", "sh", "-c", script], stdin=ruleset.program())
-    return ruleset.read_listing(listing.stdout)[1]
+    return ruleset.read_listing(listing.stdout).program
 
 
 def _nft(*arguments: str, **options: Any) -> Any:

@@ -79,6 +79,24 @@ def subnet(value: Any) -> Network:
         raise ValueError(f"{value!r} is not a subnet, like 192.168.233.0/24") from None
 
 
+def ends(value: Any) -> tuple[Address, Address]:
+    """First and last of a range of addresses, from ``192.168.1.5-192.168.1.9``, a subnet, or one address."""
+    text = _text(value)
+    first, dash, last = text.partition("-")
+    if not dash:
+        network = subnet(text)
+        return network[0], network[-1]
+    low, high = address(first), address(last)
+    if low.version != high.version or high < low:  # type: ignore[operator]
+        raise ValueError(f"{text}: the range ends before it begins, or in another family")
+    return low, high
+
+
+def span(first: Address, last: Address) -> str:
+    """The inverse of ``ends``."""
+    return f"{first}-{last}"
+
+
 def mac(value: Any) -> str:
     """A unicast MAC address, lower case with colons."""
     if isinstance(value, int):

@@ -16,7 +16,7 @@ from .._model import layout, net, port_forward
 from .._model.errors import HostError
 from .._model.policy import forwarding_families
 from .._model.resource import File, Key, Resource, State, Sysctl, Unit, by_key
-from .._model.ruleset import PROGRAM, Element, Program
+from .._model.ruleset import PROGRAM, Counter, Element, Program
 from .._render import ruleset, sysctls
 from . import boot
 from .core import Plan, Request
@@ -56,7 +56,8 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
         records[f"{layout.root(request.persistent)}/{request.scope}/{module}.nft"] += wanted
 
-        before = {key: r for key, r in host.items() if isinstance(r, (Element, Program, File, Unit, Sysctl))}
+        kinds = (Element, Program, Counter, File, Unit, Sysctl)
+        before = {key: r for key, r in host.items() if isinstance(r, kinds)}
         after: dict[Key, Resource] = {k: r for k, r in before.items() if not isinstance(r, (Element, Program))}
         for path in own:
             boot.put_file(after, path, ruleset.render(records[path]))

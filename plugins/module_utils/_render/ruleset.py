@@ -13,9 +13,10 @@ import json
 import re
 from collections.abc import Iterable
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
-from .._model.ruleset import SETS, TABLE, Element, Program, SetType, parse_mark
+from .._model import counters, net, port_forward
+from .._model.ruleset import SETS, TABLE, Counter, Element, Program, SetType, parse_mark
 from .._plan.core import Plan
 
 _CHAINS = """\
@@ -30,6 +31,7 @@ _CHAINS = """\
         type filter hook prerouting priority -300; policy accept;
         iifname "lo" accept
         iifname @vn_bridges ip daddr 127.0.0.0/8 drop
+        iifname @vn_bridges ip saddr 127.0.0.0/8 drop
         iifname @vn_bridges accept
         ip daddr @vn_closed4 drop
         ip saddr @vn_inside4 drop
@@ -45,7 +47,15 @@ _CHAINS = """\
 
     chain nat_output {
         type nat hook output priority -100; policy accept;
+        ip daddr 127.0.0.0/8 goto loopback_forwards
+        ip6 daddr ::1 goto loopback_forwards
         fib daddr type local goto forwards
+    }
+
+    # The host's loopback addresses are forwarded for itself only, and only where that is asked for by name.
+    chain loopback_forwards {
+        meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @vn_forwards4
+        meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 daddr . meta l4proto . th dport map @vn_forwards6
     }
 
     chain forwards {
@@ -146,12 +156,35 @@ _CHAINS = """\
         goto refuse
     }
 
+    # What has crossed the host, after everybody's rules: by interfaces, and by what the client of a forward had asked for.
+    chain count {
+        type filter hook forward priority 300; policy accept;
+        iifname . oifname @vn_self ct status ! dnat accept
+        iifname @vn_bridges goto crossed
+        oifname @vn_bridges goto crossed
+    }
+
+    chain crossed {
+        update @vn_crossed { iifname . oifname }
+        ct status ! dnat accept
+        ct direction original goto received
+        meta nfproto ipv4 meta l4proto { tcp, udp, sctp } update @vn_sent4 { ct original ip daddr . meta l4proto . ct original proto-dst }
+        meta nfproto ipv6 meta l4proto { tcp, udp, sctp } update @vn_sent6 { ct original ip6 daddr . meta l4proto . ct original proto-dst }
+    }
+
+    chain received {
+        meta nfproto ipv4 meta l4proto { tcp, udp, sctp } update @vn_received4 { ct original ip daddr . meta l4proto . ct original proto-dst }
+        meta nfproto ipv6 meta l4proto { tcp, udp, sctp } update @vn_received6 { ct original ip6 daddr . meta l4proto . ct original proto-dst }
+    }
+
     # A guest that reaches itself or a neighbour through the host's address must be answered through the host too. Where
     # br_netfilter is on, the bridge itself sends such a packet on, and there is no input interface to tell it by.
     chain nat_postrouting {
         type nat hook postrouting priority 100; policy accept;
         oifname . ip saddr @vn_sources4 ct status dnat masquerade
         oifname . ip6 saddr @vn_sources6 ct status dnat masquerade
+        oifname @vn_bridges ip saddr 127.0.0.0/8 ct status dnat masquerade
+        oifname @vn_bridges ip6 saddr ::1 ct status dnat masquerade
         oifname @vn_bridges accept
         ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
         ip6 daddr ff02::/16 accept
@@ -163,11 +196,16 @@ _CHAINS = """\
 
     # Guests must not appear to others with a privileged port of the host.
     chain translate {
+        meta l4proto { tcp, udp } snat ip to iifname . ip saddr map @vn_snat4
+        snat ip to iifname . ip saddr map @vn_snat_portless4
+        meta l4proto { tcp, udp } snat ip6 to iifname . ip6 saddr map @vn_snat6:1024-65535
+        snat ip6 to iifname . ip6 saddr map @vn_snat6
         meta l4proto { tcp, udp } masquerade to :1024-65535
         masquerade
     }
 """
 
+_COUNTERS = 65535  # keys of a counter set; what does not fit is not counted
 _PROTOCOLS = {"6": "tcp", "17": "udp", "132": "sctp"}
 _LINE = re.compile(rf'add element {TABLE} (\S+) {{ (.*?) comment "([^"]*)"(?: : (.*?))? }}')
 
@@ -197,36 +235,70 @@ def transaction(plan: Plan) -> str:
         return program() + render(r for r in plan.after.values() if isinstance(r, Element))
     gone = [r for r in (*plan.removed, *(old for old, _new in plan.changed)) if isinstance(r, Element)]
     come = [r for r in (*plan.created, *(new for _old, new in plan.changed)) if isinstance(r, Element)]
-    return "".join(f"delete {_statement(e, bare=True)}\n" for e in gone) + render(come)
+    lines = [f"delete {_statement(e, bare=True)}\n" for e in gone]
+    # A counter may have gone by itself: what is added first can always be deleted.
+    for counter in _without_purpose(plan):
+        lines += [f"{verb} element {TABLE} {counter.set} {{ {_key(counter)} }}\n" for verb in ("add", "delete")]
+    return "".join(lines) + render(come)
 
 
-def read_listing(listing: str) -> tuple[list[Element], Any]:
-    """(elements, everything else in a comparable form) of ``nft -j list table``."""
-    elements: list[Element] = []
-    rest: list[Any] = []
-    for item in json.loads(listing)["nftables"]:
+def _without_purpose(plan: Plan) -> list[Counter]:
+    """Counters of forwards and networks that go."""
+    if not plan.only(Element.kind).removed:
+        return []
+    elements = [r for r in plan.after.values() if isinstance(r, Element)]
+    listeners = {port_forward.listener(e) for e in elements if e.module == "port_forwards"}
+    bridges = {e.bridge for e in elements}
+    return [
+        c
+        for c in plan.before.values()
+        if isinstance(c, Counter)
+        and not (bridges & set(c.parts) if c.set == "vn_crossed" else counters.counts_for(c, listeners))
+    ]
+
+
+class Listing(NamedTuple):
+    """The table as ``nft -j list table`` has it; ``program`` is all but elements, in a form to compare."""
+
+    elements: list[Element]
+    program: list[Any]
+    counters: list[Counter]
+
+
+def read_listing(text: str) -> Listing:
+    listing = Listing([], [], [])
+    for item in json.loads(text)["nftables"]:
         ((what, body),) = item.items()
         if what in ("set", "map"):
-            elements += [_listed(body["name"], entry) for entry in body.pop("elem", [])]
+            name, entries = body["name"], body.pop("elem", [])
+            if name in SETS and SETS[name].counter:
+                listing.counters.extend(_counted(name, entry["elem"]) for entry in entries)
+            else:
+                listing.elements.extend(_listed(name, entry) for entry in entries)
         if what not in ("metainfo", "table"):
             body.pop("handle", None)
-            rest.append(item)
-    return elements, rest
+            listing.program.append(item)
+    return listing
 
 
 def _declaration(name: str, kind: SetType) -> str:
     what = "map" if kind.value else "set"
-    types = " . ".join(kind.key) + (f" : {' . '.join(kind.value)}" if kind.value else "")
-    flags = "        flags interval\n" if kind.interval else ""
-    return f"    {what} {name} {{\n        type {types}\n{flags}    }}\n\n"
+    value = " . ".join(kind.value)
+    lines = [f"type {' . '.join(kind.key)}" + (f" : {'interval ' if kind.ranges else ''}{value}" if value else "")]
+    lines += ["flags interval"] if kind.interval else []
+    lines += [f"size {_COUNTERS}", "flags dynamic", "counter"] if kind.counter else []
+    return f"    {what} {name} {{\n" + "".join(f"        {line}\n" for line in lines) + "    }\n\n"
 
 
 def _statement(element: Element, bare: bool = False) -> str:
-    types = SETS[element.set].key if element.set in SETS else ("",) * len(element.parts)
-    key = " . ".join(f'"{part}"' if kind == "ifname" else part for part, kind in zip(element.parts, types))
     comment = f' comment "{element.mark}"' if element.mark and not bare else ""
     value = f" : {element.value}" if element.value and not bare else ""
-    return f"element {TABLE} {element.set} {{ {key}{comment}{value} }}"
+    return f"element {TABLE} {element.set} {{ {_key(element)}{comment}{value} }}"
+
+
+def _key(element: Element | Counter) -> str:
+    types = SETS[element.set].key if element.set in SETS else ("",) * len(element.parts)
+    return " . ".join(f'"{part}"' if kind == "ifname" else part for part, kind in zip(element.parts, types))
 
 
 def _parsed(name: str, key: str, comment: str, value: str) -> Element:
@@ -240,7 +312,24 @@ def _listed(name: str, entry: Any) -> Element:
     if isinstance(key, dict) and "elem" in key:
         comment, key = key["elem"].get("comment"), key["elem"]["val"]
     scope, bridge = parse_mark(comment)
-    return Element(f"{name} {_named(name, _written(key))}", _written(value) if value is not None else "", scope, bridge)
+    return Element(f"{name} {_named(name, _written(key))}", _value(name, value), scope, bridge)
+
+
+def _counted(name: str, entry: Any) -> Counter:
+    counted = entry.get("counter") or {"packets": 0, "bytes": 0}
+    return Counter(f"{name} {_named(name, _written(entry['val']))}", counted["packets"], counted["bytes"])
+
+
+def _value(name: str, value: Any) -> str:
+    """Ranges of addresses always by their ends: nft lists some as a prefix."""
+    if value is None:
+        return ""
+    parts = _written(value).split(" . ")
+    if name in SETS and SETS[name].ranges:
+        parts = [
+            net.span(*net.ends(part)) if kind != "inet_service" else part for part, kind in zip(parts, SETS[name].value)
+        ]
+    return " . ".join(parts)
 
 
 def _named(name: str, key: str) -> str:
