@@ -12,8 +12,10 @@ short_description: Manage DHCP, DNS and router advertisements of virtual machine
 description:
   - Runs one dnsmasq for each network, as the sandboxed and unprivileged service C(vmnet-dhcp@BRIDGE.service).
   - It answers on its own bridge only, and leaves other DNS and DHCP servers of the host alone.
-  - A change of reservations or DNS records is taken over by the running server. Any other change restarts that one server,
-    which keeps its leases. The difference shows it as C(reloaded_with) or C(started_with).
+  - A change of reservations, options, routes, MTU, names with their addresses, or forwarders is taken over by the running server.
+    Any other change, such as of a range or of a record that is no address, restarts that one server, which keeps its leases.
+    The difference shows a reload as C(reloaded_with) and a restart as C(started_with) of the service.
+  - What a reservation gave is taken back when it goes. The guest asks again when half of its lease time is over.
   - The bridge need not be there yet; the server waits for it.
 version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
@@ -58,23 +60,52 @@ options:
             type: str
             required: true
           mac:
-            description: MAC address of the guest.
+            description: MAC address by which the guest is known. One of this, C(client_id) and C(duid) is needed.
             type: str
-            required: true
+          client_id:
+            description:
+              - Client identifier by which the guest is known to DHCPv4 (option 61), octets like V(01:52:54:00:00:00:65) or a text.
+              - Where O(dhcp[].reservations[].mac) is given, too, either is enough.
+            type: str
+          duid:
+            description: DHCP unique identifier by which the guest is known to DHCPv6, instead of by its MAC address.
+            type: str
           addresses:
             description:
-              - At most one address of each family, inside the subnet, in a range or not.
+              - Addresses inside the subnet, in a range or not.
               - Without an address of a family the guest gets one from the ranges.
-              - An IPv6 address is handed out where O(dhcp[].ipv6=stateful). It has its name in DNS in any case.
+              - DHCP hands out the first IPv4 address. The others are kept from other guests, for this one to set by itself.
+              - Of several IPv6 addresses a guest gets the first that it does not have yet. They are handed out where
+                O(dhcp[].ipv6=stateful).
+              - All have the guest's name in DNS.
             type: list
             elements: str
+          options:
+            description: DHCPv4 options of this guest, before those of the network; as in O(dhcp[].options).
+            type: dict
       known_only:
         description: Whether only guests with a reservation are served. The default is V(false).
         type: bool
+      lease_limit:
+        description: How many leases there can be at once. The default is the size of the subnets, at most 65536.
+        type: int
+      authoritative:
+        description:
+          - Whether a guest that asks for an address of elsewhere is told so at once, instead of left to give up.
+          - The default is V(true).
+        type: bool
+      rapid_commit:
+        description: Whether guests that offer it get their lease with two messages instead of four (RFC 4039). The default is V(false).
+        type: bool
       options:
         description:
-          - DHCPv4 options by dnsmasq's name, such as V(ntp-server), or by number, with a list of values.
+          - DHCPv4 options by dnsmasq's name, such as V(ntp-server), or by number, with a value or a list of values.
+          - Of an option that has no name here, the value is an address, a number (V(5), or V(5b), V(5s), V(5i) for one of
+            1, 2 or 4 octets), a row of octets (V(01:0a:ff)), or a text. Put V(01:10:20) in quotes, it is a number to YAML.
           - What follows from another field is not set here, but V(router), V(dns-server) and V(domain-name) replace what does.
+        type: dict
+      forced_options:
+        description: Options that are also sent to guests that did not ask for them; as in O(dhcp[].options). A change restarts the server.
         type: dict
       routes:
         description: Static routes for the guests (option 121).
@@ -107,12 +138,41 @@ options:
           - The default is V(none).
         type: str
         choices: [none, slaac, stateful]
+      boot:
+        description: What guests boot from the network (PXE).
+        type: dict
+        suboptions:
+          file:
+            description: Boot file of guests for which O(dhcp[].boot.files) has none.
+            type: str
+          files:
+            description:
+              - Boot files by architecture of the firmware, V(bios), V(efi-ia32), V(efi-x86_64), V(efi-arm32), V(efi-arm64) or
+                V(efi-riscv64).
+              - V(ipxe) is for whoever runs iPXE already, whatever the architecture, and may be a URL.
+            type: dict
+          server:
+            description: IPv4 address of the TFTP server that has the files. The host itself if not given.
+            type: str
+          tftp_root:
+            description:
+              - Directory of the host that the server offers by TFTP. It has to be there, and readable for everybody.
+              - Let guests reach it with C(tftp) among O(tapestry.vmnet.policies#module:policies[].host_services). The roles do so by themselves.
+            type: path
+      checksum_fix:
+        description:
+          - What is done about the unfinished UDP checksum with which DHCP answers leave the host. Clients on the host itself or in its
+            virtual machines know that it is fine, but for some old ones that read raw packets.
+          - V(none) does nothing, which is the default.
+          - V(tc) completes it on the way out of the bridge. The kernel needs C(act_csum) and C(cls_flower); the bridge has to be there.
+        type: str
+        choices: [none, tc]
       dns:
         description: Name resolution for the guests.
         type: dict
         suboptions:
           enabled:
-            description: Whether the host answers DNS at all. The default is V(true).
+            description: Whether the host answers DNS at all. If not, port 53 is closed. The default is V(true).
             type: bool
           domain:
             description: Domain of the guests' names. Questions about it are never forwarded.
@@ -124,6 +184,14 @@ options:
             description: Addresses of the DNS servers to ask. The host's own resolvers if not given.
             type: list
             elements: str
+          domain_forwarders:
+            description: For a domain and all below it, a list of the addresses of the DNS servers to ask.
+            type: dict
+          rebind_protection:
+            description:
+              - Whether answers from outside with private addresses are withheld, except in O(dhcp[].dns.domain_forwarders).
+              - The default is V(false), because the names of a local network may well have such.
+            type: bool
           records:
             description: Names that are not those of reservations.
             type: list
@@ -137,7 +205,32 @@ options:
                 description: The addresses that it leads to. They get a reverse entry, too.
                 type: list
                 elements: str
-                required: true
+              cname:
+                description: The name that it stands for, known here. A change of this or of what follows restarts the server.
+                type: str
+              txt:
+                description: Texts of it.
+                type: list
+                elements: str
+              srv:
+                description: Where a service is, for a name like V(_ldap._tcp).
+                type: list
+                elements: dict
+                suboptions:
+                  target:
+                    description: Name of the host that has it.
+                    type: str
+                    required: true
+                  port:
+                    description: Its port there.
+                    type: int
+                    required: true
+                  priority:
+                    description: The lowest is tried first. The default is V(0).
+                    type: int
+                  weight:
+                    description: Share among those of one priority. The default is V(0).
+                    type: int
 requirements:
   - dnsmasq >= 2.89 on the host; of Debian's packages, dnsmasq-base is enough.
   - systemd on the host.
@@ -207,61 +300,79 @@ dhcp:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dnsmasq import require
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import IPV6_MODES, parse_networks
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import (
+    CHECKSUM_FIXES,
+    IPV6_MODES,
+    parse_networks,
+)
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.dhcp import plan_dhcp, show_dhcp
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
 
 NAMED = {"name": {"type": "str", "required": True}}
+STRINGS = {"type": "list", "elements": "str"}
+SERVICE = {
+    "target": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "priority": {"type": "int"},
+    "weight": {"type": "int"},
+}
+RECORD = {
+    **NAMED,
+    "addresses": STRINGS,
+    "cname": {"type": "str"},
+    "txt": STRINGS,
+    "srv": {"type": "list", "elements": "dict", "options": SERVICE},
+}
 DNS = {
     "enabled": {"type": "bool"},
     "domain": {"type": "str"},
     "forward": {"type": "bool"},
-    "forwarders": {"type": "list", "elements": "str"},
-    "records": {
-        "type": "list",
-        "elements": "dict",
-        "options": {**NAMED, "addresses": {"type": "list", "elements": "str", "required": True}},
-    },
+    "forwarders": STRINGS,
+    "domain_forwarders": {"type": "dict"},
+    "rebind_protection": {"type": "bool"},
+    "records": {"type": "list", "elements": "dict", "options": RECORD},
+}
+RESERVATION = {
+    **NAMED,
+    "mac": {"type": "str"},
+    "client_id": {"type": "str"},
+    "duid": {"type": "str"},
+    "addresses": STRINGS,
+    "options": {"type": "dict"},
+}
+ROUTE = {"to": {"type": "str", "required": True}, "via": {"type": "str", "required": True}}
+BOOT = {
+    "file": {"type": "str"},
+    "files": {"type": "dict"},
+    "server": {"type": "str"},
+    "tftp_root": {"type": "path"},
+}
+NETWORK = {
+    "bridge": {"type": "str", "required": True},
+    "addresses": STRINGS,
+    "ranges": STRINGS,
+    "lease_time": {"type": "str"},
+    "reservations": {"type": "list", "elements": "dict", "options": RESERVATION},
+    "known_only": {"type": "bool"},
+    "lease_limit": {"type": "int"},
+    "authoritative": {"type": "bool"},
+    "rapid_commit": {"type": "bool"},
+    "options": {"type": "dict"},
+    "forced_options": {"type": "dict"},
+    "routes": {"type": "list", "elements": "dict", "options": ROUTE},
+    "mtu": {"type": "int"},
+    "router": {"type": "bool"},
+    "ipv6": {"type": "str", "choices": list(IPV6_MODES)},
+    "boot": {"type": "dict", "options": BOOT},
+    "checksum_fix": {"type": "str", "choices": list(CHECKSUM_FIXES)},
+    "dns": {"type": "dict", "options": DNS},
 }
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=common_options(
-            dhcp={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "bridge": {"type": "str", "required": True},
-                    "addresses": {"type": "list", "elements": "str"},
-                    "ranges": {"type": "list", "elements": "str"},
-                    "lease_time": {"type": "str"},
-                    "reservations": {
-                        "type": "list",
-                        "elements": "dict",
-                        "options": {
-                            **NAMED,
-                            "mac": {"type": "str", "required": True},
-                            "addresses": {"type": "list", "elements": "str"},
-                        },
-                    },
-                    "known_only": {"type": "bool"},
-                    "options": {"type": "dict"},
-                    "routes": {
-                        "type": "list",
-                        "elements": "dict",
-                        "options": {
-                            "to": {"type": "str", "required": True},
-                            "via": {"type": "str", "required": True},
-                        },
-                    },
-                    "mtu": {"type": "int"},
-                    "router": {"type": "bool"},
-                    "ipv6": {"type": "str", "choices": list(IPV6_MODES)},
-                    "dns": {"type": "dict", "options": DNS},
-                },
-            },
+            dhcp={"type": "list", "elements": "dict", "required": True, "options": NETWORK},
         ),
         supports_check_mode=True,
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shutil
 import subprocess
 from typing import Any
@@ -17,12 +18,13 @@ from hypothesis import strategies as st
 from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import systemd
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.boot_file import ARCHITECTURES
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import (
-    OPTIONS,
     DhcpNetwork,
     Leases,
     parse_networks,
 )
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp_option import OPTIONS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError, InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, entries
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Key, Unit
@@ -74,7 +76,53 @@ REFUSED = [
     ({"reservations": [{**WEB, "addresses": ["10.0.0.1"]}]}, "reservations[web].addresses[0]: 10.0.0.1 is outside"),
     ({"reservations": [{**WEB, "addresses": ["192.168.233.2"]}]}, "addresses[0]: 192.168.233.2 is an address of the"),
     ({"reservations": [{**WEB, "addresses": ["192.168.233.255"]}]}, "addresses[0]: 192.168.233.255 is the broadcast"),
-    ({"reservations": [{**WEB, "addresses": ["192.168.233.3", "192.168.233.4"]}]}, "addresses: more than one IPv4"),
+    (
+        {"reservations": [{"name": "web", "duid": "00:01", "addresses": ["192.168.233.3"]}]},
+        "[web].mac: is missing; DHCPv4",
+    ),
+    ({"reservations": [{"name": "web", "duid": "00:01", "options": {42: "1.1.1.1"}}]}, "[web].mac: is missing; DHCPv4"),
+    (
+        {"ipv6": "stateful", "reservations": [{"name": "web", "client_id": "00:01", "addresses": ["fd00:233::3"]}]},
+        "reservations[web].duid: is missing; DHCPv6 does not know a guest by its client_id",
+    ),
+    ({"reservations": [{**WEB, "client_id": "x"}]}, "reservations[web].client_id: 'x' is not a client id"),
+    ({"reservations": [{**WEB, "client_id": "a\nb"}]}, "client_id: 'a\\nb' is empty or has characters"),
+    ({"reservations": [{**WEB, "duid": "web"}]}, "reservations[web].duid: 'web' is not a row of octets"),
+    (
+        {"reservations": [{**WEB, "client_id": "ab"}, {"name": "b", "client_id": "61:62"}]},
+        "reservations[b].client_id: the client id 61:62 is already that of dhcp[vmnet8].reservations[web].client_id",
+    ),
+    ({"reservations": [{**WEB, "duid": "00:01"}, {"name": "b", "duid": "00:01"}]}, "duid: the DUID 00:01 is already"),
+    ({"reservations": [{**WEB, "options": {"mtu": 1400}}]}, "reservations[web].options.mtu: is not set here"),
+    (
+        {"router": False, "reservations": [{**WEB, "options": {3: "192.168.233.9"}}]},
+        "[web].options.router: there is no",
+    ),
+    ({"lease_limit": 0}, "lease_limit: 0 is out of range; 1 to 65536"),
+    ({"checksum_fix": "ethtool"}, "checksum_fix: 'ethtool' is not accepted; one of none, tc"),
+    ({"forced_options": {"ntp-server": ["x"]}}, "forced_options.ntp-server[0]: 'x' is not an IP address"),
+    (
+        {"options": {42: ["1.1.1.1"]}, "forced_options": {42: ["1.1.1.1"]}},
+        "forced_options.ntp-server: the option 42 is",
+    ),
+    ({"boot": {}}, "boot.file: is missing"),
+    ({"boot": {"files": {"sparc": "x"}}}, "boot.files.sparc: is not an architecture; one of bios, efi-ia32"),
+    ({"boot": {"file": "a,b"}}, "boot.file: 'a,b' is not a file name"),
+    ({"boot": {"file": "a\nb"}}, "boot.file: 'a\\nb' is empty or has characters"),
+    ({"boot": {"file": "x" * 128}}, "boot.file: 'xxx"),
+    ({"boot": {"file": "a", "server": "fd00::1"}}, "boot.server: fd00::1 is not IPv4"),
+    (
+        {"boot": {"file": "a", "server": "10.0.0.1", "tftp_root": "/srv"}},
+        "boot.server: and tftp_root exclude each other",
+    ),
+    ({"boot": {"file": "a", "tftp_root": "srv"}}, "boot.tftp_root: 'srv' is not the absolute path of a directory"),
+    ({"boot": {"file": "a", "tftp_root": "/srv/../etc"}}, "boot.tftp_root: '/srv/../etc' is not the absolute path"),
+    ({"boot": {"file": "a", "tftp_root": "/home/me"}}, "boot.tftp_root: /home/me is hidden from the server"),
+    ({"boot": {"file": "a", "menu": "x"}}, "boot.menu: is not a field"),
+    ({"options": {"domain-name": "s"}}, "options.domain-name[0]: 's' is a number with a unit to dnsmasq"),
+    ({"options": {"domain-search": "5b"}}, "options.domain-search[0]: '5b' is a number with a unit"),
+    ({"options": {"default-ttl": [1, 2]}}, "options.default-ttl: has 2 values; it takes one number"),
+    ({"options": {"224": [1, 2]}}, "options.224: has 2 values; it takes one number"),
     ({"reservations": [WEB, {**WEB, "name": "b", "addresses": []}]}, "reservations[b].mac: the MAC address 52:54"),
     ({"reservations": [WEB, {**WEB, "mac": "52:54:00:00:00:66"}]}, "the address 192.168.233.101 is already"),
     ({"reservations": [WEB, {"name": "WEB", "mac": "52:54:00:00:00:66"}]}, "reservations[WEB].name: the name web is"),
@@ -112,6 +160,37 @@ REFUSED = [
     ({"dns": {"domain": "a/b"}}, "dns.domain: 'a/b' is not a domain name"),
     ({"dns": {"forwarders": ["dns.example"]}}, "dns.forwarders[0]: 'dns.example' is not an IP address"),
     ({"dns": {"forwarders": ["8.8.8.8"], "forward": False}}, "dns.forwarders: nobody would ask them"),
+    ({"dns": {"domain_forwarders": {"a b": ["1.1.1.1"]}}}, "dns.domain_forwarders.a b: 'a b' is not a domain name"),
+    ({"dns": {"domain_forwarders": {"a/b": ["1.1.1.1"]}}}, "dns.domain_forwarders.a/b: 'a/b' is not a domain name"),
+    ({"dns": {"domain_forwarders": {"a.b": ["x"]}}}, "dns.domain_forwarders.a.b[0]: 'x' is not an IP address"),
+    ({"dns": {"domain_forwarders": {"a.b": []}}}, "dns.domain_forwarders.a.b: has no forwarder"),
+    ({"dns": {"domain": "a.b", "domain_forwarders": {"a.b": ["1.1.1.1"]}}}, "a.b: is the network's own domain"),
+    (
+        {"dns": {"domain_forwarders": {"a.b": ["1.1.1.1"]}, "forward": False}},
+        "domain_forwarders: nobody would ask them",
+    ),
+    ({"dns": {"forwarders": ["0.0.0.0"]}}, "dns.forwarders[0]: 0.0.0.0 is not an address of a DNS server"),
+    ({"dns": {"records": [{"name": "a", "cname": "b", "txt": ["x"]}]}}, "records[a].cname: a is another name and can"),
+    ({"dns": {"records": [{"name": "a", "cname": "a b"}]}}, "records[a].cname: 'a b' is not a domain name"),
+    ({"dns": {"domain": "x.y", "records": [{"name": "a", "cname": "a.x.y"}]}}, "records[a].cname: a leads back to a"),
+    (
+        {"dns": {"records": [{"name": "a", "cname": "b"}, {"name": "b", "cname": "a"}]}},
+        "dns.records[a].cname: b leads back to a",
+    ),
+    ({"dns": {"records": [{"name": "a", "txt": ['x"y']}]}}, "records[a].txt[0]: 'x\"y' has other characters"),
+    ({"dns": {"records": [{"name": "a", "txt": ["x\ny"]}]}}, "records[a].txt[0]: 'x\\ny' is empty or has characters"),
+    ({"dns": {"records": [{"name": "a", "txt": ["x" * 256]}]}}, "records[a].txt[0]: has 256 characters"),
+    ({"dns": {"records": [{"name": "a", "txt": ["x" * 250] * 3}]}}, "records[a].txt: is longer than 700 characters"),
+    ({"dns": {"records": [{"name": "a", "srv": [{"target": "b"}]}]}}, "records[a].srv[b].port: is missing"),
+    ({"dns": {"records": [{"name": "a", "srv": [{"target": "b", "port": 0}]}]}}, "srv[b].port: 0 is out of range"),
+    (
+        {"dns": {"records": [{"name": "a", "srv": [{"target": "b,c", "port": 1}]}]}},
+        "target: 'b,c' is not a domain name",
+    ),
+    (
+        {"dns": {"records": [{"name": "web", "cname": "b"}]}, "reservations": [WEB]},
+        "[web].name: the name web is already",
+    ),
     ({"dns": {"records": [{"name": "p", "addresses": []}]}}, "dns.records[p].addresses: is missing"),
     ({"dns": {"records": [{"name": "p", "addresses": ["1.1.1.1"]}], "enabled": False}}, "dns.records: nobody would"),
     (
@@ -146,25 +225,76 @@ def test_only_the_bridge_is_needed_to_remove_a_network() -> None:
 
 
 def test_an_isolated_network_has_no_router_and_resolves_nothing_outside() -> None:
-    conf = dnsmasq.render(network(router=False, ipv6="slaac", dns={"forward": False}), "s").conf.splitlines()
-    assert "dhcp-option=option:router" in conf
-    assert "ra-param=vmnet8,600,0" in conf
-    assert "no-resolv" in conf
-    assert not [line for line in conf if line.startswith("server=")]
+    files = dnsmasq.render(network(router=False, ipv6="slaac", dns={"forward": False}), "s")
+    assert "option:router" in files.options.splitlines()
+    assert "ra-param=vmnet8,600,0" in files.conf.splitlines()
+    assert "no-resolv" in files.conf.splitlines()
+    assert files.forwarders == "# vmnet:s\n"
 
 
 def test_a_guest_that_takes_routes_keeps_its_default_route() -> None:
-    conf = dnsmasq.render(network(routes=[{"to": "10.0.0.0/8", "via": "192.168.233.9"}]), "s").conf
-    line = "dhcp-option=option:classless-static-route,10.0.0.0/8,192.168.233.9,0.0.0.0/0,192.168.233.2\n"
-    assert line in conf
+    options = dnsmasq.render(network(routes=[{"to": "10.0.0.0/8", "via": "192.168.233.9"}]), "s").options
+    assert "option:classless-static-route,10.0.0.0/8,192.168.233.9,0.0.0.0/0,192.168.233.2" in options.splitlines()
 
 
-def test_reservations_and_records_are_not_in_what_takes_a_restart() -> None:
+LIVE = [
+    {"reservations": [WEB]},
+    {"reservations": [{**WEB, "client_id": "web-1", "duid": "00:01:02", "options": {"ntp-server": "192.168.233.9"}}]},
+    {"options": {"ntp-server": "192.168.233.9"}},
+    {"routes": [{"to": "10.0.0.0/8", "via": "192.168.233.9"}]},
+    {"mtu": 1400},
+    {"dns": {"domain": "x.y", "records": [{"name": "printer", "addresses": ["192.168.233.77"]}]}},
+    {"dns": {"domain": "x.y", "domain_forwarders": {"corp.example": ["10.0.0.53"]}}},
+]
+RESTARTS = [
+    {"ranges": ["192.168.233.100-192.168.233.199"]},
+    {"lease_time": "2h"},
+    {"forced_options": {"ntp-server": "192.168.233.9"}},
+    {"boot": {"file": "pxelinux.0"}},
+    {"dns": {"domain": "x.y", "forwarders": ["8.8.8.8"]}},  # the host's own resolvers are not asked any more
+    *({"dns": {"domain": "x.y", "records": [{"name": "a", **r}]}} for r in ({"cname": "b"}, {"txt": ["b"]})),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "restarts"), [*((fields, False) for fields in LIVE), *((fields, True) for fields in RESTARTS)], ids=str
+)
+def test_what_dnsmasq_reads_again_takes_no_restart(fields: dict[str, Any], restarts: bool) -> None:
     plain = dnsmasq.render(network(dns={"domain": "x.y"}), "s")
-    records = [{"name": "printer", "addresses": ["192.168.233.77"]}]
-    full = dnsmasq.render(network(reservations=[WEB], dns={"domain": "x.y", "records": records}), "s")
-    assert plain.conf == full.conf
-    assert plain != full
+    changed = dnsmasq.render(network(**{"dns": {"domain": "x.y"}, **fields}), "s")
+    assert (plain.conf != changed.conf) == restarts
+    assert plain != changed
+
+
+def test_further_addresses_of_a_guest_are_kept_from_others() -> None:
+    web = {**WEB, "addresses": ["192.168.233.101", "192.168.233.102", "fd00:233::5", "fd00:233::6"]}
+    assert dnsmasq.render(network(reservations=[web]), "s").reservations.splitlines()[1:] == [
+        "52:54:00:00:00:65,192.168.233.101,[fd00:233::6],[fd00:233::5],web",
+        "id:76:6d:6e:65:74:c0:a8:e9:66,192.168.233.102",
+    ]
+
+
+def test_a_guest_with_a_duid_is_known_by_it_to_dhcpv6_only() -> None:
+    web = {**WEB, "duid": "00:01:02", "client_id": "web", "addresses": ["192.168.233.101", "fd00:233::5"]}
+    assert dnsmasq.render(network(reservations=[web]), "s").reservations.splitlines()[1:] == [
+        "52:54:00:00:00:65,id:77:65:62,192.168.233.101,web",
+        "tag:dhcpv6,id:00:01:02,[fd00:233::5],web",
+    ]
+
+
+def test_firmware_gets_the_boot_file_of_its_architecture() -> None:
+    files = {"bios": "pxelinux.0", "efi-x86_64": "grub.efi", "ipxe": "http://x/y"}
+    conf = dnsmasq.render(network(boot={"file": "other", "files": files, "server": "192.168.233.9"}), "s").conf
+    assert [line for line in conf.splitlines() if line.startswith(("dhcp-match", "dhcp-boot"))] == [
+        "dhcp-boot=other,,192.168.233.9",
+        "dhcp-match=set:bios,option:client-arch,0",
+        "dhcp-boot=tag:bios,pxelinux.0,,192.168.233.9",
+        "dhcp-match=set:efi-x86_64,option:client-arch,7",
+        "dhcp-match=set:efi-x86_64,option:client-arch,9",
+        "dhcp-boot=tag:efi-x86_64,grub.efi,,192.168.233.9",
+        "dhcp-match=set:ipxe,175",
+        "dhcp-boot=tag:ipxe,http://x/y,,192.168.233.9",
+    ]
 
 
 # What dnsmasq takes.
@@ -175,18 +305,49 @@ names = st.from_regex(r"[a-z]([a-z0-9_-]{0,20}[a-z0-9])?", fullmatch=True).filte
 printable = st.text(
     st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), min_size=1, max_size=60
 )
-texts = printable.map(str.strip).filter(bool)
+texts = printable.map(str.strip).filter(lambda t: t and not re.fullmatch("[0-9]*[bsi]", t))
+octets = st.binary(min_size=2, max_size=20).map(lambda b: b.hex(":"))
+file_names = st.from_regex(r"[A-Za-z0-9_./:@?&=%+~-]{1,127}", fullmatch=True)
 v4 = st.integers(0, 2**32 - 1).map(lambda n: str(ipaddress.IPv4Address(n)))
 macs = st.integers(1, 2**32).map(lambda n: "52:54:" + ":".join(f"{b:02x}" for b in n.to_bytes(5, "big")[1:]))
-OTHER_NUMBERS = [150, 160, 200, 224, 252, 254]
+OTHER_NUMBERS = [160, 200, 224, 252, 254]
 VALUES = {
     "addresses": st.lists(v4, min_size=1, max_size=4),
     "text": texts.map(lambda t: [t]),
     "names": st.lists(st.builds("{}.{}".format, names, names), min_size=1, max_size=4),
+    "octets": octets.map(lambda o: [o]),
+    "number": st.builds("{}{}".format, st.integers(0, 255), st.sampled_from(["", "b", "s", "i"])).map(lambda n: [n]),
     "byte": st.integers(0, 255).map(lambda n: [n]),
     "short": st.integers(0, 65535).map(lambda n: [n]),
     "long": st.integers(0, 2**32 - 1).map(lambda n: [n]),
 }
+
+
+@st.composite
+def option_values(draw: st.DrawFn, router: bool) -> dict[Any, Any]:
+    chosen = draw(st.sets(st.sampled_from(sorted(OPTIONS)), max_size=3)) - (set() if router else {"router"})
+    options: dict[Any, Any] = {name: draw(VALUES[OPTIONS[name][1]]) for name in sorted(chosen)}
+    for number in draw(st.sets(st.sampled_from(OTHER_NUMBERS), max_size=2)):
+        options[number] = draw(st.one_of(*(VALUES[kind] for kind in ("addresses", "number", "octets", "text"))))
+    return options
+
+
+@st.composite
+def boots(draw: st.DrawFn) -> dict[str, Any]:
+    where = draw(st.sampled_from([{}, {"server": "10.0.0.9"}, {"tftp_root": "/srv/tftp"}]))
+    files = draw(st.dictionaries(st.sampled_from([*ARCHITECTURES, "ipxe"]), file_names, max_size=3))
+    return {"file": draw(file_names), "files": files, **where}
+
+
+@st.composite
+def more_records(draw: st.DrawFn) -> list[dict[str, Any]]:
+    found = draw(st.lists(names.map(lambda n: f"s.{n}"), unique=True, max_size=3))
+    service = {"target": draw(names), "port": draw(st.integers(1, 65535)), "priority": 1, "weight": 2}
+    kinds = [
+        {"cname": "target"},
+        {"txt": draw(st.lists(printable.map(str.strip).filter(bool), min_size=1, max_size=3))},
+    ]
+    return [{"name": name, **draw(st.sampled_from([*kinds, {"srv": [service], "txt": ["x,y#z;"]}]))} for name in found]
 
 
 @st.composite
@@ -204,26 +365,39 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
     reserved = draw(st.lists(st.sampled_from(free), unique=True, max_size=4))
     guests = draw(st.lists(names, unique=True, min_size=len(reserved), max_size=len(reserved)))
     guest_macs = draw(st.lists(macs, unique=True, min_size=len(reserved), max_size=len(reserved)))
+    router = draw(st.booleans())
     reservations = [
         {
             "name": name,
             "mac": mac,
-            "addresses": draw(st.sampled_from([[], [str(subnet[n])], [str(subnet6[n]), str(subnet[n])]])),
+            "addresses": draw(
+                st.sampled_from(
+                    [
+                        [],
+                        [str(subnet[n])],
+                        [str(subnet6[n]), str(subnet[n])],
+                        [str(subnet6[n]), str(subnet6[n + 500]), str(subnet[n])],
+                    ]
+                )
+            ),
+            "client_id": draw(st.none() | st.just(f"client-{n}") | st.just(f"01:{n % 256:02x}:02")),
+            "duid": draw(st.none() | st.just(f"00:03:{n % 256:02x}")),
+            "options": draw(option_values(router)),
         }
         for name, mac, n in zip(guests, guest_macs, reserved, strict=True)
     ]
-    router = draw(st.booleans())
-    chosen = draw(st.sets(st.sampled_from(sorted(OPTIONS)), max_size=5)) - (set() if router else {"router"})
-    options: dict[Any, Any] = {name: draw(VALUES[OPTIONS[name][1]]) for name in sorted(chosen)}
-    for number in draw(st.sets(st.sampled_from(OTHER_NUMBERS[1:]), max_size=2)):
-        options[number] = draw(
-            st.one_of(*VALUES.values()).filter(lambda v: len(v) == 1 or "." in str(v[0]).strip("abc"))
-        )
+    options = draw(option_values(router))
+    forced = {key: value for key, value in draw(option_values(router)).items() if key not in options}
     enabled, forward = draw(st.booleans()), draw(st.booleans())
     dns: dict[str, Any] = {"enabled": enabled, "forward": forward, "domain": draw(st.none() | st.just("lab.internal"))}
     if enabled:
         hosts = draw(st.lists(names.map(lambda n: f"r.{n}"), unique=True, max_size=3))
         dns["records"] = [{"name": name, "addresses": draw(st.lists(v4, min_size=1, max_size=3))} for name in hosts]
+        dns["records"] += draw(more_records())
+        dns["rebind_protection"] = draw(st.booleans())
+        dns["domain_forwarders"] = (
+            draw(st.sampled_from([{}, {"corp.example": ["10.0.0.53", "fd00::53"]}])) if forward else {}
+        )
         dns["forwarders"] = draw(st.sampled_from([[], ["8.8.8.8"], ["8.8.8.8", "2001:db8::1"]])) if forward else []
     return {
         "bridge": draw(st.sampled_from(["vmnet8", "br-lan.1", "x"])),
@@ -232,7 +406,13 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
         "lease_time": draw(st.sampled_from(["2m", "1h", "3d", "infinite"])),
         "reservations": reservations,
         "known_only": draw(st.booleans()),
+        "lease_limit": draw(st.none() | st.integers(1, 65536)),
+        "authoritative": draw(st.booleans()),
+        "rapid_commit": draw(st.booleans()),
         "options": options,
+        "forced_options": forced,
+        "boot": draw(st.none() | boots()),
+        "checksum_fix": draw(st.sampled_from(["none", "tc"])),
         "routes": [
             {"to": f"{n}.0.0.0/8", "via": str(subnet[2])} for n in draw(st.sets(st.integers(1, 220), max_size=28))
         ],
@@ -243,32 +423,32 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def parsed_or_skipped(entry: dict[str, Any]) -> DhcpNetwork:
-    """Lists of other values than one kind are not what an unknown number takes; those are refused, which is fine here."""
-    try:
-        return DhcpNetwork.parse(Fields(entry, "dhcp[x]"))
-    except InputError as error:
-        if ".options." not in error.at:
-            raise
-        return DhcpNetwork.parse(Fields({**entry, "options": {}}, "dhcp[x]"))
+def parsed(entry: dict[str, Any]) -> DhcpNetwork:
+    return DhcpNetwork.parse(Fields(entry, "dhcp[x]"))
 
 
 @pytest.mark.skipif(not shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), reason="needs dnsmasq")
 @settings(max_examples=50, deadline=None)
 @given(networks())
 def test_dnsmasq_takes_every_file_that_can_be_written(entry: dict[str, Any]) -> None:
-    files = dnsmasq.render(parsed_or_skipped(entry), "default")
+    files = dnsmasq.render(parsed(entry), "default")
     assert max(len(line) for text in files for line in text.splitlines()) < 1024
-    guests = "".join(f"dhcp-host={line}\n" for line in files.reservations.splitlines() if not line.startswith("#"))
+    # --test does not read the files that the configuration names.
+    others = "".join(
+        f"{key}{line}\n"
+        for key, text in (("dhcp-host=", files.reservations), ("dhcp-option=", files.options), ("", files.forwarders))
+        for line in text.splitlines()
+        if not line.startswith("#")
+    )
     command = [shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), "--test", "--conf-file=-"]
-    result = subprocess.run(command, input=files.conf + guests, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
-    assert result.returncode == 0, result.stderr + files.conf + guests
+    result = subprocess.run(command, input=files.conf + others, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+    assert result.returncode == 0, result.stderr + files.conf + others
 
 
 @settings(max_examples=200, deadline=None)
 @given(networks())
 def test_what_is_written_is_read_back(entry: dict[str, Any]) -> None:
-    wanted = parsed_or_skipped(entry)
+    wanted = parsed(entry)
     assert dnsmasq.show(dnsmasq.parse(wanted.bridge, dnsmasq.render(wanted, "default"))) == dnsmasq.show(wanted)
 
 
@@ -290,7 +470,7 @@ def planned(host: Any, *networks: DhcpNetwork, **options: Any) -> Plan:
 @settings(max_examples=50, deadline=None)
 @given(networks(), networks())
 def test_a_plan_leads_to_where_nothing_is_left_to_do(first: dict[str, Any], second: dict[str, Any]) -> None:
-    one, two = parsed_or_skipped(first), parsed_or_skipped(second)
+    one, two = parsed(first), parsed(second)
     state = planned({}, one).after
     state = planned(state, two).after
     assert planned(state, purge=True).after == {}

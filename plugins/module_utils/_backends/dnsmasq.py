@@ -69,12 +69,11 @@ def with_loaded(unit: Unit) -> Unit:
     bridge = layout.dhcp_network(unit.name)
     if not unit.active or not bridge:
         return unit
-    texts = {name: _copy(f"{layout.DHCP_LOADED}/{bridge}/{name}") for name in (layout.DHCP_SERVICE, *NAMES)}
-    return replace(
-        unit,
-        started_with=fingerprint(texts[layout.DHCP_SERVICE], texts[NAMES.conf]),
-        reloaded_with=fingerprint(texts[NAMES.reservations], texts[NAMES.hosts]),
+    started_with, reloaded_with = (
+        fingerprint(*(_copy(f"{layout.DHCP_LOADED}/{bridge}/{name}") for name in names))
+        for names in ((layout.DHCP_SERVICE, NAMES.conf), NAMES.live)
     )
+    return replace(unit, started_with=started_with, reloaded_with=reloaded_with)
 
 
 def _copy(path: str) -> str:

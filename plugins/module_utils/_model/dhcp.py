@@ -7,89 +7,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Optional
 
 from . import net
+from .boot_file import Boot
+from .dhcp_option import Option, parse_options
+from .dns import Dns
 from .errors import InputError
 from .fields import Fields, refuse_duplicates
 from .resource import Resource
 
 IPV6_MODES = ("none", "slaac", "stateful")
+CHECKSUM_FIXES = ("none", "tc")
+MAX_LEASES = 65536
 DEFAULT_LEASE = "3600"  # seconds
 MIN_MTU_IPV6 = 1280  # bytes, RFC 8200 section 5
 
-# dnsmasq reads lines of at most 1,024 characters and takes the rest for another line.
-MAX_LINE = 1000
-
-# Kinds of values that an option has. A TEXT is a single value, the others may be lists.
-ADDRESSES, TEXT, NAMES, BYTE, SHORT, LONG = "addresses", "text", "names", "byte", "short", "long"
-_INTEGERS = {BYTE: (0, 2**8 - 1), SHORT: (0, 2**16 - 1), LONG: (-(2**31), 2**32 - 1)}
-
-# DHCPv4 options by dnsmasq's names. They are written by number, so that no version has to know the name.
-OPTIONS: Mapping[str, tuple[int, str]] = {
-    "time-offset": (2, LONG),
-    "router": (3, ADDRESSES),
-    "dns-server": (6, ADDRESSES),
-    "log-server": (7, ADDRESSES),
-    "lpr-server": (9, ADDRESSES),
-    "boot-file-size": (13, SHORT),
-    "domain-name": (15, TEXT),
-    "swap-server": (16, ADDRESSES),
-    "root-path": (17, TEXT),
-    "extension-path": (18, TEXT),
-    "ip-forward-enable": (19, BYTE),
-    "non-local-source-routing": (20, BYTE),
-    "policy-filter": (21, ADDRESSES),
-    "max-datagram-reassembly": (22, SHORT),
-    "default-ttl": (23, BYTE),
-    "all-subnets-local": (27, BYTE),
-    "router-discovery": (31, BYTE),
-    "router-solicitation": (32, ADDRESSES),
-    "static-route": (33, ADDRESSES),
-    "trailer-encapsulation": (34, BYTE),
-    "arp-timeout": (35, LONG),
-    "ethernet-encap": (36, BYTE),
-    "tcp-ttl": (37, BYTE),
-    "tcp-keepalive": (38, LONG),
-    "nis-domain": (40, TEXT),
-    "nis-server": (41, ADDRESSES),
-    "ntp-server": (42, ADDRESSES),
-    "netbios-ns": (44, ADDRESSES),
-    "netbios-dd": (45, ADDRESSES),
-    "netbios-nodetype": (46, BYTE),
-    "x-windows-fs": (48, ADDRESSES),
-    "x-windows-dm": (49, ADDRESSES),
-    "nis+-domain": (64, TEXT),
-    "nis+-server": (65, ADDRESSES),
-    "tftp-server": (66, TEXT),
-    "bootfile-name": (67, TEXT),
-    "mobile-ip-home": (68, ADDRESSES),
-    "smtp-server": (69, ADDRESSES),
-    "pop3-server": (70, ADDRESSES),
-    "nntp-server": (71, ADDRESSES),
-    "irc-server": (74, ADDRESSES),
-    "posix-timezone": (100, TEXT),
-    "tzdb-timezone": (101, TEXT),
-    "ipv6-only": (108, LONG),
-    "domain-search": (119, NAMES),
-    "tftp-server-address": (150, ADDRESSES),
-}
-_BY_NUMBER = {number: (name, kind) for name, (number, kind) in OPTIONS.items()}
-
-# What the server decides from other fields, or by the protocol.
-_ELSEWHERE = {
-    **dict.fromkeys(("netmask", 1), "it follows from addresses"),
-    **dict.fromkeys(("mtu", 26), "use the field mtu"),
-    **dict.fromkeys(("classless-static-route", 121, 249), "use the field routes"),
-    **dict.fromkeys(("T1", "T2", 51, 58, 59), "use the field lease_time"),
-}
-_INTERNAL = {0, 12, 28, 43, 50, *range(52, 58), 60, 61, 77, 80, 81, 82, 93, 94, 97, 116, 118, 120, 124, 125, 255}
-
+_OCTETS = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2})+")
+_MAX_IDENTIFIER = 130  # octets of a DUID (RFC 8415 section 11.1)
 # What dnsmasq would take for something else than a name in a reservation: a lease time, or a word of its own.
 _NOT_A_NAME = re.compile(r"_.*|\d+[smhdw]?|infinite|ignore")
-_QUOTABLE = re.compile(r"[ !#-\[\]-~]+")  # printable ASCII without quotation mark and backslash
 
 
 class Range(NamedTuple):
@@ -100,22 +39,6 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
-
-
-class Option(NamedTuple):
-    """A DHCPv4 option: its name, or its number where it has none here, and values in their normal form."""
-
-    name: str
-    values: tuple[str, ...]
-
-    @property
-    def number(self) -> int:
-        return OPTIONS[self.name][0] if self.name in OPTIONS else int(self.name)
-
-    @property
-    def is_text(self) -> bool:
-        kind = OPTIONS[self.name][1] if self.name in OPTIONS else _kind_of(self.values)
-        return kind == TEXT
 
 
 class Route(NamedTuple):
@@ -136,83 +59,38 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True)
 class Reservation:
-    """The guest with ``mac`` is always ``name`` and has ``addresses``, at most one of each family."""
+    """The guest with ``mac``, ``client_id`` (DHCPv4) or ``duid`` (DHCPv6) is always ``name``, and has ``addresses`` and ``options``.
+
+    DHCP hands out the first IPv4 address and all IPv6 addresses; the other IPv4 addresses are kept from other guests.
+    """
 
     name: str
-    mac: str
+    mac: Optional[str] = None
+    client_id: Optional[str] = None
+    duid: Optional[str] = None
     addresses: tuple[net.Address, ...] = ()
+    options: tuple[Option, ...] = ()
 
     @classmethod
     def parse(cls, entry: Fields) -> Reservation:
         parsed = cls(
             name=entry.required("name", guest_name),
-            mac=entry.required("mac", net.mac),
+            mac=entry.optional("mac", net.mac),
+            client_id=entry.optional("client_id", identifier),
+            duid=entry.optional("duid", _octets),
             addresses=entry.each("addresses", net.address),
+            options=parse_options(entry),
         )
         entry.nothing_else()
-        for family in (4, 6):
-            if len([a for a in parsed.addresses if a.version == family]) > 1:
-                raise InputError(
-                    entry.place("addresses"), f"more than one IPv{family} address; a reservation has one of each family"
-                )
+        parsed = replace(parsed, addresses=parsed.of_family(4) + parsed.of_family(6))
+        if not (parsed.mac or parsed.client_id or parsed.duid):
+            raise InputError(entry.place("mac"), "is missing; a guest is known by its mac, its client_id or its duid")
+        if not (parsed.mac or parsed.client_id) and (parsed.options or parsed.of_family(4)):
+            raise InputError(entry.place("mac"), "is missing; DHCPv4 does not know a guest by its duid")
         return parsed
 
-
-class Record(NamedTuple):
-    """A name that is not a guest's."""
-
-    name: str
-    addresses: tuple[net.Address, ...]
-
-    @classmethod
-    def parse(cls, entry: Fields) -> Record:
-        record = cls(
-            entry.required("name", net.domain_name), tuple(net.in_order(set(entry.each("addresses", net.address))))
-        )
-        entry.nothing_else()
-        if not record.addresses:
-            raise InputError(entry.place("addresses"), "is missing; a record leads to one address or more")
-        return record
-
-
-@dataclass(frozen=True)
-class Dns:
-    """``forward``: whether guests may resolve what is not ours; ``forwarders``: whom to ask, none for the host's resolvers."""
-
-    enabled: bool = True
-    domain: Optional[str] = None
-    forward: bool = True
-    forwarders: tuple[net.Address, ...] = ()
-    records: tuple[Record, ...] = ()
-
-    @classmethod
-    def parse(cls, entry: Fields) -> Dns:
-        records = [(at, Record.parse(at)) for at in entry.entries("records", "name")]
-        parsed = cls(
-            enabled=entry.optional("enabled", net.boolean, True),
-            domain=entry.optional("domain", net.domain_name),
-            forward=entry.optional("forward", net.boolean, True),
-            forwarders=entry.each("forwarders", net.address),
-            records=tuple(sorted(record for _at, record in records)),
-        )
-        entry.nothing_else()
-        refuse_duplicates(
-            (at.place("name"), qualified(record.name, parsed.domain), "the name") for at, record in records
-        )
-        if parsed.records and not parsed.enabled:
-            raise InputError(entry.place("records"), "nobody would answer for them; DNS is not enabled")
-        if parsed.forwarders and not (parsed.enabled and parsed.forward):
-            raise InputError(entry.place("forwarders"), "nobody would ask them; nothing is forwarded here")
-        for index, forwarder in enumerate(parsed.forwarders):
-            if (
-                forwarder.is_unspecified
-                or forwarder.is_multicast
-                or (forwarder.version == 6 and forwarder.is_link_local)
-            ):
-                raise InputError(
-                    f"{entry.place('forwarders')}[{index}]", f"{forwarder} is not an address of a DNS server"
-                )
-        return parsed
+    def of_family(self, version: int) -> tuple[net.Address, ...]:
+        return tuple(a for a in self.addresses if a.version == version)
 
 
 @dataclass(frozen=True)
@@ -220,6 +98,7 @@ class DhcpNetwork:
     """What the guests on ``bridge`` are told. ``addresses`` are the host's there; the first of each family is gateway and resolver.
 
     ``lease_time`` in seconds or ``infinite``, ``mtu`` in bytes. ``router``: whether guests get a default route.
+    ``forced_options`` are sent also to guests that did not ask for them.
     """
 
     bridge: str
@@ -228,11 +107,17 @@ class DhcpNetwork:
     lease_time: str = DEFAULT_LEASE
     reservations: tuple[Reservation, ...] = ()
     known_only: bool = False
+    lease_limit: Optional[int] = None
+    authoritative: bool = True
+    rapid_commit: bool = False
     options: tuple[Option, ...] = ()
+    forced_options: tuple[Option, ...] = ()
     routes: tuple[Route, ...] = ()
     mtu: Optional[int] = None
     router: bool = True
     ipv6: str = "none"
+    boot: Optional[Boot] = None
+    checksum_fix: str = "none"
     dns: Dns = field(default_factory=Dns)
 
     @classmethod
@@ -246,11 +131,17 @@ class DhcpNetwork:
             lease_time=entry.optional("lease_time", net.lease_time, DEFAULT_LEASE),
             reservations=tuple(sorted((r for _at, r in reservations), key=lambda r: r.name)),
             known_only=entry.optional("known_only", net.boolean, False),
-            options=_options(entry),
+            lease_limit=entry.optional("lease_limit", _lease_limit),
+            authoritative=entry.optional("authoritative", net.boolean, True),
+            rapid_commit=entry.optional("rapid_commit", net.boolean, False),
+            options=parse_options(entry),
+            forced_options=parse_options(entry, "forced_options"),
             routes=tuple(Route.parse(at) for at in entry.entries("routes", "to")),
             mtu=entry.optional("mtu", net.mtu),
             router=entry.optional("router", net.boolean, True),
             ipv6=entry.optional("ipv6", net.choice(*IPV6_MODES), "none"),
+            boot=Boot.parse(Fields(entry.raw("boot"), entry.place("boot"))) if entry.given("boot") else None,
+            checksum_fix=entry.optional("checksum_fix", net.choice(*CHECKSUM_FIXES), "none"),
             dns=Dns.parse(Fields(entry.raw("dns", {}), entry.place("dns"))),
         )
         entry.nothing_else()
@@ -328,23 +219,39 @@ class DhcpNetwork:
                 _refuse_reserved(place, address, self._subnet_of(place, address))
                 if address in [own.ip for own in self.addresses]:
                     raise InputError(place, f"{address} is an address of the host")
-        refuse_duplicates((at.place("mac"), r.mac, "the MAC address") for at, r in reservations)
+        for name, what in (("mac", "the MAC address"), ("client_id", "the client id"), ("duid", "the DUID")):
+            refuse_duplicates((at.place(name), getattr(r, name), what) for at, r in reservations if getattr(r, name))
         refuse_duplicates((at.place("addresses"), a, "the address") for at, r in reservations for a in r.addresses)
-        names = {
-            f"{entry.place('dns')}.records": [qualified(record.name, self.dns.domain) for record in self.dns.records]
-        }
+        if self.ipv6 == "stateful":
+            for at, reservation in reservations:
+                if reservation.of_family(6) and not (reservation.mac or reservation.duid):
+                    raise InputError(at.place("duid"), "is missing; DHCPv6 does not know a guest by its client_id")
+        taken = [self.dns.qualified(r.name) for r in self.dns.records if r.addresses or r.cname]
         refuse_duplicates(
             [
-                *((at, name, "the name") for at, there in names.items() for name in there),
-                *((at.place("name"), qualified(r.name, self.dns.domain), "the name") for at, r in reservations),
+                *((f"{entry.place('dns')}.records", name, "the name") for name in taken),
+                *((at.place("name"), self.dns.qualified(r.name), "the name") for at, r in reservations),
             ]
         )
 
     def _check_options(self, entry: Fields) -> None:
-        at = entry.place("options")
-        refuse_duplicates((f"{at}.{option.name}", option.number, "the option") for option in self.options)
-        if not self.router and any(option.name == "router" for option in self.options):
-            raise InputError(f"{at}.router", f"there is no default route here; {entry.place('router')} is false")
+        refuse_duplicates(
+            (f"{entry.place(name)}.{option.name}", option.number, "the option")
+            for name in ("options", "forced_options")
+            for option in getattr(self, name)
+        )
+        if not self.router:
+            for at, options in [
+                (entry.place("options"), self.options),
+                (entry.place("forced_options"), self.forced_options),
+                *((f"{entry.place('reservations')}[{r.name}].options", r.options) for r in self.reservations),
+            ]:
+                if any(option.name == "router" for option in options):
+                    raise InputError(
+                        f"{at}.router", f"there is no default route here; {entry.place('router')} is false"
+                    )
+        if self.boot and not self.subnets(4):
+            raise InputError(entry.place("boot"), f"needs an IPv4 address of the host in {entry.place('addresses')}")
         refuse_duplicates(
             (f"{entry.place('routes')}[{i}]", route.to, "the route to") for i, route in enumerate(self.routes)
         )
@@ -396,11 +303,6 @@ def fingerprint(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
-def qualified(name: str, domain: Optional[str]) -> str:
-    """As DNS knows it: a single label is in the network's own domain."""
-    return name if "." in name or not domain else f"{name}.{domain}"
-
-
 def guest_name(value: Any) -> str:
     name = net.host_name(value)
     if _NOT_A_NAME.fullmatch(name):
@@ -408,6 +310,30 @@ def guest_name(value: Any) -> str:
             f"{name!r} is not taken for a name by dnsmasq; avoid a number with or without unit, '_' first, infinite and ignore"
         )
     return name
+
+
+def identifier(value: Any) -> str:
+    """What a client calls itself (option 61): octets in hexadecimal with colons, or a text, of which the octets are taken."""
+    try:
+        return _octets(value)
+    except ValueError:
+        text = net.text(value)
+    if not text.isascii() or not 2 <= len(text) <= _MAX_IDENTIFIER:
+        raise ValueError(
+            f"{text!r} is not a client id: octets like 01:52:54:00, or 2 to {_MAX_IDENTIFIER} ASCII characters"
+        )
+    return ":".join(f"{octet:02x}" for octet in text.encode())
+
+
+def _octets(value: Any) -> str:
+    text = net.text(value).lower()
+    if not _OCTETS.fullmatch(text) or len(text) > 3 * _MAX_IDENTIFIER:
+        raise ValueError(f"{value!r} is not a row of octets, like 00:03:00:01:52:54:00:00:00:65")
+    return text
+
+
+def _lease_limit(value: Any) -> int:
+    return net.integer(value, 1, MAX_LEASES)
 
 
 def address_range(value: Any) -> Range:
@@ -428,63 +354,3 @@ def _refuse_reserved(at: str, address: net.Address, subnet: net.Network) -> None
         raise InputError(at, f"{address} is the address of the subnet {subnet} itself")
     if address.version == 4 and address == subnet.broadcast_address:
         raise InputError(at, f"{address} is the broadcast address of {subnet}")
-
-
-def _options(entry: Fields) -> tuple[Option, ...]:
-    options = Fields(entry.raw("options", {}), entry.place("options"))
-    return tuple(sorted((_option(options, key) for key in entry.raw("options", {})), key=lambda option: option.number))
-
-
-def _option(options: Fields, key: Any) -> Option:
-    at = options.place(key)
-    name = str(key)
-    number: Any = int(name) if re.fullmatch(r"[0-9]{1,3}", name) else name
-    for known in (number, name):
-        if known in _ELSEWHERE:
-            raise InputError(at, f"is not set here; {_ELSEWHERE[known]}")
-    if number in _INTERNAL or (isinstance(number, int) and number > 254):
-        raise InputError(at, "is the protocol's own and cannot be set")
-    name, kind = (
-        _BY_NUMBER.get(number, (name, "")) if isinstance(number, int) else (name, OPTIONS.get(name, (0, ""))[1])
-    )
-    if not kind and not isinstance(number, int):
-        raise InputError(at, f"is not an option known by name; a number from 1 to 254, or one of {', '.join(OPTIONS)}")
-    values = options.each(key, net.text)
-    if not values:
-        raise InputError(at, "has no value")
-    if kind == "":
-        name, kind = str(number), _kind_of(values)
-    if kind == TEXT and len(values) > 1:
-        raise InputError(at, f"has {len(values)} values; it takes one text")
-    parsed = options.each(key, lambda value: _option_value(kind, value))
-    if sum(len(value) + 1 for value in parsed) > MAX_LINE - 30 or (kind == TEXT and len(parsed[0]) > 255):
-        raise InputError(at, "is longer than an option can be (255 octets)")
-    return Option(name, parsed)
-
-
-def _kind_of(values: Iterable[str]) -> str:
-    """Of an option that is not in OPTIONS: addresses if all of its values are, else numbers if all are, else a text."""
-    for kind in (ADDRESSES, LONG):
-        try:
-            for value in values:
-                _option_value(kind, value)
-        except ValueError:
-            continue
-        return kind
-    return TEXT
-
-
-def _option_value(kind: str, value: Any) -> str:
-    if kind == ADDRESSES:
-        address = net.address(value)
-        if address.version != 4:
-            raise ValueError(f"{address} is not IPv4; these are options of DHCPv4")
-        return str(address)
-    if kind == NAMES:
-        return net.domain_name(value)
-    if kind in _INTEGERS:
-        return str(net.integer(value, *_INTEGERS[kind]))
-    text = net.text(value)
-    if not _QUOTABLE.fullmatch(text):
-        raise ValueError(f"{text!r} has other characters than printable ASCII, or a quotation mark or backslash")
-    return text

@@ -14,7 +14,7 @@ from .._model import layout
 from .._model.dhcp import Leases, fingerprint
 from .._model.errors import HostError
 from .._model.resource import File, Key, Resource, State, Unit
-from .._render import dnsmasq
+from .._render import dhcp_unit, dnsmasq
 from .._render.dnsmasq import Files
 from . import boot
 from .core import Plan, Request
@@ -56,7 +56,7 @@ def plan_dhcp(request: Request, host: State) -> Plan:
             _remove(after, bridge)
 
     left = networks(after)
-    boot.put_file(after, TEMPLATE, dnsmasq.UNIT if left else "")
+    boot.put_file(after, TEMPLATE, dhcp_unit.UNIT if left else "")
     for bridge in left:
         unit = after.get(Key(Unit.kind, layout.dhcp_unit(bridge)))
         if bridge in named:
@@ -80,9 +80,9 @@ def networks(state: Mapping[Key, Resource]) -> dict[str, Optional[str]]:
 
 def loaded(unit: Unit, state: Mapping[Key, Resource], bridge: str) -> Unit:
     """The unit as it is once it has read what ``state`` has on disk."""
-    conf, reservations, hosts = (boot.text_of(state, path) for path in dnsmasq.paths(bridge))
-    started_with = fingerprint(boot.text_of(state, TEMPLATE), conf)
-    return replace(unit, current=True, started_with=started_with, reloaded_with=fingerprint(reservations, hosts))
+    files = Files(*(boot.text_of(state, path) for path in dnsmasq.paths(bridge)))
+    started_with = fingerprint(boot.text_of(state, TEMPLATE), files.conf)
+    return replace(unit, current=True, started_with=started_with, reloaded_with=fingerprint(*files.live))
 
 
 def show_dhcp(request: Request, after: State) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def show_dhcp(request: Request, after: State) -> list[dict[str, Any]]:
     result = []
     for bridge, scope in networks(after).items():
         files = Files(*(boot.text_of(after, path) for path in dnsmasq.paths(bridge)))
-        if scope == request.scope and all(files):
+        if scope == request.scope and files.conf and all(files.live):
             result.append(dnsmasq.show(dnsmasq.parse(bridge, files)))
     return result
 
