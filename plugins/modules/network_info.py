@@ -117,8 +117,18 @@ networks:
         - C(expires) is in seconds since the epoch, none for a lease that never ends.
       type: list
       elements: dict
+    received:
+      description:
+        - C(packets) and C(bytes) that have crossed the host to guests of the network.
+        - Counters begin at zero at boot, and where the packet filter had to be loaded anew.
+      type: dict
+    sent:
+      description: The same for what guests sent to other networks and to the outside.
+      type: dict
     forwards:
-      description: Port forwards of the network, one for each port.
+      description:
+        - Port forwards of the network, one for each port, with what guests have C(received) and C(sent) through it.
+        - What the host itself sends through a forward is not counted.
       type: list
       elements: dict
     connections:
@@ -143,7 +153,16 @@ networks:
       routes: []
       fdb: [{mac: "52:54:00:00:00:65", port: vnet0, vlan: null, static: false}]
       leases: [{address: 192.168.233.101, name: web, mac: "52:54:00:00:00:65", expires: 1796000000}]
-      forwards: [{bridge: vmnet8, protocol: tcp, listen: "8080", to_address: 192.168.233.101, to_port: "80"}]
+      received: {packets: 6, bytes: 402}
+      sent: {packets: 5, bytes: 311}
+      forwards:
+        - bridge: vmnet8
+          protocol: tcp
+          listen: "8080"
+          to_address: 192.168.233.101
+          to_port: "80"
+          received: {packets: 6, bytes: 402}
+          sent: {packets: 5, bytes: 311}
       connections:
         - direction: in
           protocol: tcp

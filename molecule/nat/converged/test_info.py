@@ -60,6 +60,16 @@ def test_a_connection_in_shows_the_guest_that_answers(found: Any) -> None:
     ]
 
 
+def test_a_connection_is_counted_for_its_forward_and_its_network(scenario: Scenario, bed: Bed, host: Host) -> None:
+    before = network(scenario, host)
+    assert ask(bed.neighbour, host.address, 8080)
+    after = network(scenario, host)
+    for direction in ("received", "sent"):
+        assert after[direction]["packets"] > before[direction]["packets"]
+        counts = [{f["listen"]: f[direction]["packets"] for f in found["forwards"]} for found in (before, after)]
+        assert [port for port in counts[1] if counts[1][port] != counts[0][port]] == ["8080"]
+
+
 def test_what_nobody_changed_has_not_drifted(found: Any) -> None:
     assert found["drift"] == []
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Optional
 
-from .._model import net, port_forward
+from .._model import counters, net
 from .._model.errors import InputError
 from .._model.links import Bridge, OtherLink, Tap
 from .._model.observation import Flow, Route, Station
 from .._model.resource import State
-from .._model.ruleset import Element
+from .._model.ruleset import Counter, Element
 from .._render.leases import Lease
 from .drift import Drift
 
@@ -41,14 +41,17 @@ def networks(host: State, seen: Observation, drift: list[Drift], names: Optional
             raise InputError(f"names[{index}]", f"there is no bridge {name} on this host; there are: {there}")
     chosen = names if names is not None else [name for name, bridge in bridges.items() if bridge.scope]
     flows = _by_network(seen.flows, _subnets(host))
+    counted = [counter for counter in host.values() if isinstance(counter, Counter)]
+    crossed = counters.of_networks(chosen, counted)
     return [
         {
             **_attributes(bridges[name]),
+            **crossed[name],
             "ports": [_port(host, port) for port in sorted(bridges[name].ports or ())],
             "routes": [_without_bridge(route) for route in seen.routes if route.bridge == name],
             "fdb": [_without_bridge(station) for station in seen.stations if station.bridge == name],
             "leases": [{**lease._asdict(), "address": str(lease.address)} for lease in seen.leases.get(name, [])],
-            "forwards": port_forward.from_elements(_elements(host, name, "port_forwards")),
+            "forwards": counters.of_forwards(_elements(host, name), counted),
             "connections": flows.get(name, []),
             "drift": [each.text for each in drift if each.network == name],
         }
@@ -74,8 +77,8 @@ def _without_bridge(observed: Any) -> dict[str, Any]:
     return {name: value for name, value in asdict(observed).items() if name != "bridge"}
 
 
-def _elements(host: State, bridge: str, module: str) -> list[Element]:
-    return [e for e in host.values() if isinstance(e, Element) and e.bridge == bridge and e.module == module]
+def _elements(host: State, bridge: str) -> list[Element]:
+    return [e for e in host.values() if isinstance(e, Element) and e.bridge == bridge]
 
 
 def _subnets(host: State) -> list[tuple[str, net.Network]]:
