@@ -66,8 +66,9 @@ def test_a_connection_is_counted_for_its_forward_and_its_network(scenario: Scena
     after = network(scenario, host)
     for direction in ("received", "sent"):
         assert after[direction]["packets"] > before[direction]["packets"]
-        counts = [{f["listen"]: f[direction]["packets"] for f in found["forwards"]} for found in (before, after)]
-        assert [port for port in counts[1] if counts[1][port] != counts[0][port]] == ["8080"]
+        pairs = zip(before["forwards"], after["forwards"], strict=True)
+        counted = [(f["listen"], f["to_address"]) for old, f in pairs if old[direction] != f[direction]]
+        assert counted == [("8080", "192.168.233.101")]
 
 
 def test_what_nobody_changed_has_not_drifted(found: Any) -> None:
