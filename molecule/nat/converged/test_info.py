@@ -83,6 +83,7 @@ def test_what_somebody_changed_by_hand_is_told_and_what_somebody_added_is_shown(
     try:
         told = network(scenario, host)
     finally:
+        host.run("ip route del 10.98.0.0/24")
         host.run("ip address del 10.99.0.1/24 dev vmnet8")
         host.run("ip link set vmnet8 mtu 1500")
         host.run("/etc/vmnet/restore filter")
