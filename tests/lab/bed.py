@@ -109,7 +109,8 @@ class Bed:
         self._make_lan()
         self._make_router_and_internet()
         self._make_stations()
-        self.router.start_dnsmasq()
+        asking = [host for host in self.hosts.values() if host.machine.dhcp]
+        self.router.start_dnsmasq({host.mac_of("eth0"): host.address for host in asking})
         for host in self.hosts.values():
             host.create_disk(public_key)
             host.start(wait=False)

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import namespaces, processes, rootfs, snapshot, ssh
+from . import namespaces, processes, rootfs, snapshot, ssh, uplink
 from .command import LabError, Result, argv_of, run, shown
 from .guest import Guest, Nic
 from .node import Node
@@ -31,6 +30,8 @@ class Host(Node):
         self.release = self.machine.release
         self.address = f"192.168.1.{5 + 2 * record.index}"
         self.address6 = f"2001:db8:1::{5 + 2 * record.index:x}"
+        if self.machine.dhcp:
+            self.address6 = uplink.slaac_address(self.mac_of("eth0"))
         self.directory = state.path("hosts", name, "root").parent
         self.console_log = state.path("log", f"{name}-console.log")
 
@@ -42,17 +43,8 @@ class Host(Node):
         with self.state.change() as record:
             record.mounts.append(str(root))
         rootfs.overlay(rootfs.rootfs(str(self.machine)), self.directory)
-        uplink = [
-            f"addr add {self.address}/24 dev eth0",
-            f"addr add {self.address6}/64 dev eth0 nodad",
-            "link set eth0 up",
-            "route add default via 192.168.1.1",
-            "route add default via 2001:db8:1::1 dev eth0",
-            "link set eth1 addrgenmode none",
-            "link set eth1 up",
-        ]
+        settings = uplink.Uplink(self.mac_of("eth0"), self.address, self.address6, self.machine.dhcp)
         files = {
-            "etc/lab/uplink.batch": "".join(f"{line}\n" for line in uplink),
             # eth0 and eth1 are on one LAN: neither eth1 nor a bridge that it becomes a port of may answer ARP for eth0.
             "etc/sysctl.d/10-lab.conf": "net.ipv4.conf.default.arp_ignore = 1\nnet.ipv4.conf.eth1.arp_ignore = 1\n",
             "etc/hostname": f"{self.name}\n",
@@ -64,6 +56,11 @@ class Host(Node):
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        for name, text in uplink.files(settings, self.machine.manager).items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(uplink.mode_of(name))
         (root / "root/.ssh/authorized_keys").chmod(0o600)
 
     def start(self, *, wait: bool = True) -> None:
@@ -166,8 +163,7 @@ class Host(Node):
 
     def mac_of(self, interface: str) -> str:
         """The MAC address of eth0 or eth1: the same at every start."""
-        digest = hashlib.sha256(f"{self.name}/{interface}".encode()).hexdigest()
-        return "02:" + ":".join(digest[at : at + 2] for at in range(0, 10, 2))
+        return uplink.mac_of(self.name, interface)
 
     @property
     def disk(self) -> Path:

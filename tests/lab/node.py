@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import namespaces, processes
@@ -81,8 +81,8 @@ class Router(Node):
         fields = [line.split() for line in lines]
         return {field[1]: field[2] for field in fields if len(field) >= 4 and "." in field[2]}
 
-    def start_dnsmasq(self) -> None:
-        """DHCP for the LAN, SLAAC, and a resolver that knows the names of the bed."""
+    def start_dnsmasq(self, reservations: Mapping[str, str]) -> None:
+        """DHCP for the LAN, SLAAC, and a resolver that knows the names of the bed; `reservations`: MAC -> address."""
         self.spawn(
             [
                 "dnsmasq",
@@ -109,6 +109,7 @@ class Router(Node):
                 "--host-record=neighbour.lan.test,192.168.1.20,2001:db8:1::20",
                 "--host-record=internet.test,8.8.8.8,2001:4860:4860::8888",
                 f"--dhcp-leasefile={self.lease_file}",
+                *(f"--dhcp-host={mac},{address}" for mac, address in reservations.items()),
             ],
             name="dnsmasq",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .cache import cached, recipe_hash
 from .command import run
-from .variants import Machine, parse_machine
+from .variants import VARIANTS, Machine, parse_machine
 
 # What the roles install is in the root already: hosts of the bed reach no package registry.
 PACKAGES = (
@@ -64,7 +64,7 @@ Wants=network.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/sbin/sysctl -q -w net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth1.accept_ra=0
+ExecStart=/sbin/sysctl -q -p /etc/lab/uplink.sysctl
 ExecStart=/sbin/ip -batch /etc/lab/uplink.batch
 
 [Install]
@@ -81,8 +81,9 @@ _FILES = {
 
 def rootfs(machine: str) -> Path:
     """The unpacked root of a machine (RELEASE[+VARIANT...]), built with mmdebstrap at the first call (a minute or so)."""
-    chosen = parse_machine(machine)
-    recipe = recipe_hash([_packages(chosen), _files(chosen), _commands(chosen), _MASKED_UNITS])
+    asked = parse_machine(machine)
+    chosen = Machine(asked.release, tuple(name for name in asked.variants if VARIANTS[name].in_root))
+    recipe = recipe_hash([_packages(chosen), _files(chosen), _commands(chosen), _masked(chosen)])
     return cached(f"{chosen}-{recipe}", lambda making: _build(chosen, making)) / "root"
 
 
@@ -99,6 +100,11 @@ def _commands(machine: Machine) -> list[str]:
     return [command for variant in machine.additions for command in variant.commands]
 
 
+def _masked(machine: Machine) -> list[str]:
+    wanted = {unit for variant in machine.additions for unit in variant.unmasked}
+    return [unit for unit in _MASKED_UNITS if unit not in wanted]
+
+
 def _build(machine: Machine, directory: Path) -> None:
     root = directory / "root"
     include = f"--include={','.join(_packages(machine))}"
@@ -110,7 +116,7 @@ def _build(machine: Machine, directory: Path) -> None:
         path.unlink(missing_ok=True)
         path.write_text(text)
     systemctl = ["systemctl", f"--root={root}"]
-    run([*systemctl, "mask", *_MASKED_UNITS])
+    run([*systemctl, "mask", *_masked(machine)])
     run([*systemctl, "enable", "lab-uplink.service"])
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .command import LabError
+from .uplink import MANAGERS
 
 RELEASES = ("bookworm", "trixie")
 
@@ -20,12 +21,18 @@ RELEASES = ("bookworm", "trixie")
 class Variant:
     """Additions to a root; `commands` are shell lines, run in the root when it is built."""
 
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
     packages_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # release -> more packages
     releases: tuple[str, ...] = RELEASES
     files: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
+    unmasked: tuple[str, ...] = ()  # units that a host of the bed does not have otherwise
     conflicts: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # one of these must be there, too
+    in_root: bool = True  # or it is only about how the host is set up
+
+
+_NETWORKD = ("systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service")
 
 
 VARIANTS: dict[str, Variant] = {
@@ -51,6 +58,16 @@ VARIANTS: dict[str, Variant] = {
         # As `virsh net-autostart default` does.
         commands=("ln -s /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autostart/",),
     ),
+    # Who gives eth0 its addresses: see uplink.py. With `dhcp` it asks for them.
+    "ifupdown": Variant(
+        packages=("ifupdown",),
+        # The clients that Debian's installer puts there.
+        packages_of={"bookworm": ("isc-dhcp-client",), "trixie": ("dhcpcd-base",)},
+    ),
+    "netplan": Variant(packages=("netplan.io",), unmasked=_NETWORKD),
+    "networkd": Variant(unmasked=_NETWORKD, commands=("systemctl enable systemd-networkd.service",)),
+    "networkmanager": Variant(packages=("network-manager",)),
+    "dhcp": Variant(needs=MANAGERS, in_root=False),
 }
 
 
@@ -68,6 +85,16 @@ class Machine:
     def additions(self) -> list[Variant]:
         return [VARIANTS[name] for name in self.variants]
 
+    @property
+    def manager(self) -> str:
+        """Who gives eth0 its addresses; empty where it is a oneshot unit."""
+        return next((name for name in self.variants if name in MANAGERS), "")
+
+    @property
+    def dhcp(self) -> bool:
+        """Whether eth0 asks for its addresses."""
+        return "dhcp" in self.variants
+
 
 def parse_machine(text: str) -> Machine:
     """Raises LabError when there is no such release or variant, or not together."""
@@ -81,4 +108,8 @@ def parse_machine(text: str) -> Machine:
             raise LabError(f"machine {text}: {name} is to be had on {', '.join(VARIANTS[name].releases)} only")
         if both := set(VARIANTS[name].conflicts).intersection(names):
             raise LabError(f"machine {text}: {name} cannot be there together with {', '.join(sorted(both))}")
+        if (needed := VARIANTS[name].needs) and not set(needed).intersection(names):
+            raise LabError(f"machine {text}: {name} needs one of {', '.join(needed)}")
+    if len(managers := sorted(set(MANAGERS).intersection(names))) > 1:
+        raise LabError(f"machine {text}: only one of {', '.join(managers)} can have eth0")
     return Machine(release, tuple(sorted(set(names))))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Does every kind of host keep what variants.py says of it? PYTHONPATH=tests python3 -m lab.selftest_machines [WORD...].
+
+Each variant on each Debian, before and after a reboot; WORD picks the machines whose name contains it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+from .bed import Bed
+from .host import Host
+from .selftest import attempt, must, timed
+from .variants import VARIANTS
+from .waiting import wait_for
+
+BED = "selftest-machines"
+AT_ONCE = 4
+
+
+def containers_run_and_publish_ports(bed: Bed, host: Host) -> None:
+    must("-P FORWARD DROP" in host.run("iptables -S FORWARD").stdout, "Docker closes FORWARD")
+    if not host.run("docker images -q busybox").stdout:
+        host.run("""tar -C / -c bin/busybox | docker import -c 'ENTRYPOINT ["/bin/busybox"]' - busybox""")
+        host.run("docker run --detach --restart=always --publish 8080:80 busybox sh -c 'echo inside > a; httpd -f'")
+    wait_for("a container", lambda: bed.neighbour.run(_fetch(host, 8080), check=False).ok, timeout=30, interval=0.5)
+    must(bed.neighbour.run(_fetch(host, 8080)).stdout == "inside\n", "the page of the container")
+
+
+def _fetch(host: Host, port: int) -> str:
+    return f"curl -sf --max-time 2 http://{host.address}:{port}/a"
+
+
+def firewalld_lets_only_its_services_in(bed: Bed, host: Host) -> None:
+    must(host.run("firewall-cmd --state").stdout == "running\n", "it runs")
+    host.run("firewall-cmd --reload")
+    _nothing_else_gets_in(bed, host)
+
+
+def ufw_lets_only_ssh_in(bed: Bed, host: Host) -> None:
+    must("Status: active" in host.run("ufw status").stdout, "it is enabled")
+    must("-P FORWARD DROP" in host.run("iptables -S FORWARD").stdout, "nothing is routed")
+    _nothing_else_gets_in(bed, host)
+
+
+def _nothing_else_gets_in(bed: Bed, host: Host) -> None:
+    server = host.serve(tcp=[7])
+    try:
+        host.run(f"socat -u -T1 TCP:{host.address}:7 STDOUT")
+        must(not bed.neighbour.run(f"nc -z -w 1 {host.address} 7", check=False).ok, "port 7 is closed")
+        bed.neighbour.run(f"nc -z -w 1 {host.address} 22")
+    finally:
+        host.end(server)
+
+
+def libvirt_has_its_default_network(_bed: Bed, host: Host) -> None:
+    must("default   active   yes" in host.run("virsh net-list --all").stdout, "active, and started at boot")
+    must("192.168.122.1/24" in host.run("ip -br addr show dev virbr0").stdout, "virbr0 has its address")
+    must("virbr0" in host.run("nft list ruleset").stdout, "and rules")
+
+
+CHECKS: dict[str, Callable[[Bed, Host], None]] = {
+    "docker": containers_run_and_publish_ports,
+    "firewalld": firewalld_lets_only_its_services_in,
+    "ufw": ufw_lets_only_ssh_in,
+    "libvirt": libvirt_has_its_default_network,
+}
+
+
+def machines() -> list[str]:
+    """Every variant on every release that has it; `dhcp` with every manager."""
+    found = []
+    for name, variant in VARIANTS.items():
+        for release in variant.releases:
+            found += [f"{release}+{needed}+{name}" for needed in variant.needs] or [f"{release}+{name}"]
+    return found
+
+
+def holds(bed: Bed, host: Host) -> None:
+    state = host.run("systemctl is-system-running", check=False).stdout.strip()
+    must(state == "running", f"{state}: {host.run('systemctl --failed --no-legend').stdout}")
+    addresses = host.run("ip -br addr show dev eth0").stdout
+    must(f" {host.address}/24" in addresses, f"eth0 has {host.address}: {addresses}")
+    wait_for(
+        f"{host.name}: {host.address6}",
+        lambda: f" {host.address6}/64" in host.run("ip -br addr show dev eth0 -tentative").stdout,
+        timeout=20,
+    )
+    must(not host.run("ip -o addr show dev eth1").stdout, "eth1 has none")
+    for address in ("8.8.8.8", "2001:4860:4860::8888"):
+        host.run(f"ping -c 1 -W 2 {address}")
+    must("192.168.1.1" in host.run("getent ahostsv4 router.lan.test").stdout, "the router resolves names")
+    for name in host.machine.variants:
+        if check := CHECKS.get(name):
+            check(bed, host)
+
+
+def holds_again_after_a_reboot(bed: Bed, host: Host) -> None:
+    started = time.monotonic()
+    host.reboot()
+    print(f"    reboot of {host.machine}: {time.monotonic() - started:.1f} s")
+    holds(bed, host)
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    chosen = [machine for machine in machines() if not words or any(word in machine for word in words)]
+    results = []
+    for first in range(0, len(chosen), AT_ONCE):
+        some = chosen[first : first + AT_ONCE]
+        Bed(BED).down()
+        with timed(f"up of {' '.join(some)}"):
+            bed = Bed.up(BED, {f"host{number}": machine for number, machine in enumerate(some)})
+        try:
+            for host in bed.hosts.values():
+                for promise in (holds, holds_again_after_a_reboot):
+                    results.append(attempt(partial(promise, bed, host), f"{host.machine} {promise.__name__}"))
+        finally:
+            bed.down()
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    sys.exit(0 if results and all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
