@@ -58,9 +58,14 @@ def paths(bridge: str) -> Files:
 
 def render(network: DhcpNetwork, scope: str) -> Files:
     head = f"{MARK}{scope}\n"
-    bodies = (_conf(network), _reservations(network), _options(network), _hosts(network), _forwarders(network.dns))
-    checksum = checksum_fix(network.bridge) if network.checksum_fix == "tc" else ""
-    return Files(*(head + _lines(body) for body in bodies), checksum and head + checksum)
+    return Files(
+        conf=head + _lines(_conf(network)),
+        reservations=head + _lines(_reservations(network)),
+        options=head + _lines(_options(network)),
+        hosts=head + _lines(_hosts(network)),
+        forwarders=head + _lines(_forwarders(network.dns)),
+        checksum=head + checksum_fix(network.bridge) if network.checksum_fix == "tc" else "",
+    )
 
 
 def checksum_fix(interface: str) -> str:
@@ -379,8 +384,11 @@ def _parse_reservations(lines: Iterable[str], options: Iterable[str]) -> Iterabl
         reservation = found.get(name, Reservation(name))
         for word in words[:-1]:
             if word.startswith("id:"):
-                which = "duid" if _FOR_DHCPV6 in words else "client_id"
-                reservation = replace(reservation, **{which: word[len("id:") :]})
+                identifier = word[len("id:") :]
+                if _FOR_DHCPV6 in words:
+                    reservation = replace(reservation, duid=identifier)
+                else:
+                    reservation = replace(reservation, client_id=identifier)
             elif _MAC.fullmatch(word):
                 reservation = replace(reservation, mac=word)
         inside = [word for word in words[:-1] if word.startswith("[")]
