@@ -50,6 +50,7 @@ class Files(NamedTuple):
 
 
 NAMES = Files("dnsmasq.conf", "reservations", "options", "hosts", "forwarders", "checksum.tc")
+AUTOSTART = "autostart"  # beside them where it is the script for boot that starts the server
 
 
 def paths(bridge: str) -> Files:
@@ -75,6 +76,12 @@ def checksum_fix(interface: str) -> str:
         f"filter replace dev {interface} egress protocol ip pref {CHECKSUM_PREF} handle 1 flower ip_proto udp dst_port 68 "
         "action csum udp\n"
     )
+
+
+def for_test(files: Files) -> str:
+    """One configuration with all that dnsmasq is going to read, for ``dnsmasq --test``, which does not look into other files."""
+    others = (("dhcp-host=", files.reservations), ("dhcp-option=", files.options), ("", files.forwarders))
+    return files.conf + "".join(f"{key}{line}\n" for key, text in others for line in _body(text))
 
 
 def scope_of(text: str) -> Optional[str]:
