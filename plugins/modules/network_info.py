@@ -185,7 +185,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import dnsmasq, host, observe, systemd
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import host, leases, observe, systemd
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan import drift, info
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import look
@@ -200,7 +200,7 @@ def gather(names: Any, parts: list[str]) -> dict[str, Any]:
     seen = info.Observation(
         stations=observe.stations() if "fdb" in parts else (),
         routes=observe.routes(bridges) if "routes" in parts else (),
-        leases=dnsmasq.leases_of(bridges) if "leases" in parts else {},
+        leases=leases.of_networks(bridges) if "leases" in parts else {},
         flows=observe.flows() if "connections" in parts else (),
     )
     found = drift.find(state, systemd.is_running()) if "drift" in parts else []

@@ -20,13 +20,16 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import sy
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.boot_file import ARCHITECTURES
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import (
+    Daemon,
     DhcpNetwork,
+    HeldLease,
     Leases,
     parse_networks,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp_option import OPTIONS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError, InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, entries
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.lease import Lease
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Key, Unit
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.dhcp import TEMPLATE, loaded, plan_dhcp, show_dhcp
@@ -433,16 +436,10 @@ def parsed(entry: dict[str, Any]) -> DhcpNetwork:
 def test_dnsmasq_takes_every_file_that_can_be_written(entry: dict[str, Any]) -> None:
     files = dnsmasq.render(parsed(entry), "default")
     assert max(len(line) for text in files for line in text.splitlines()) < 1024
-    # --test does not read the files that the configuration names.
-    others = "".join(
-        f"{key}{line}\n"
-        for key, text in (("dhcp-host=", files.reservations), ("dhcp-option=", files.options), ("", files.forwarders))
-        for line in text.splitlines()
-        if not line.startswith("#")
-    )
+    text = dnsmasq.for_test(files)
     command = [shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), "--test", "--conf-file=-"]
-    result = subprocess.run(command, input=files.conf + others, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
-    assert result.returncode == 0, result.stderr + files.conf + others
+    result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+    assert result.returncode == 0, result.stderr + text
 
 
 @settings(max_examples=200, deadline=None)
@@ -531,9 +528,64 @@ def test_the_unit_file_stays_while_a_network_does() -> None:
     assert not [key for key in after if "vmnet8" in key.name]
 
 
-def test_without_systemd_the_module_says_so() -> None:
-    with pytest.raises(HostError, match="needs systemd"):
-        plan_dhcp(request(network(), systemd=False), {})
+def test_without_systemd_there_are_daemons_and_no_units() -> None:
+    state = planned({}, network(), systemd=False).after
+    assert [type(r) for r in state.values() if not isinstance(r, File)] == [Daemon]
+    assert TEMPLATE not in [key.name for key in state]
+    assert "/etc/vmnet/dhcp/vmnet8/autostart" in [key.name for key in state]
+    assert planned(state, network(), systemd=False, state="absent").after == {}
+
+
+def test_another_service_manager_takes_over() -> None:
+    by_systemd = planned({}, network()).after
+    by_itself = planned(by_systemd, network(), systemd=False).after
+    assert Key("dnsmasq", "vmnet8") in by_itself
+    assert Key("unit", UNIT) not in by_itself
+    assert Key("file", "/etc/vmnet/dhcp/vmnet8/autostart") not in planned(by_itself, network()).after
+
+
+def test_the_file_for_the_checksum_filter_comes_and_goes_with_it() -> None:
+    state = planned({}, network(checksum_fix="tc")).after
+    keys = [Key("checksum fix", "vmnet8"), Key("file", "/etc/vmnet/dhcp/vmnet8/checksum.tc")]
+    assert all(key in state for key in keys)
+    assert not any(key in planned(state, network()).after for key in keys)
+
+
+# Leases of reservations that go.
+
+NOW = {"mac": "52:54:00:00:00:65", "expires": 1700003600}
+LEASE = Lease(ipaddress.ip_address("192.168.233.101"), "web", **NOW)
+LEASE6 = Lease(ipaddress.ip_address("fd00:233::65"), "web", duid="00:01:02", iaid=1)
+OTHERS = Lease(ipaddress.ip_address("192.168.233.150"), "other", "52:54:00:00:00:99", 1700003600)
+SIX = {**WEB, "addresses": ["192.168.233.101", "fd00:233::65"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "taken_back"),
+    [
+        pytest.param([WEB], [], [LEASE], id="a reservation that goes"),
+        pytest.param([WEB], [{**WEB, "mac": "52:54:00:00:00:66"}], [LEASE], id="an address for somebody else"),
+        pytest.param([WEB], [{**WEB, "addresses": ["192.168.233.102"]}], [LEASE], id="another address"),
+        pytest.param([WEB], [{**WEB, "name": "www"}], [], id="another name"),
+        pytest.param([WEB], [{**WEB, "options": {42: "192.168.233.9"}}], [], id="an option"),
+        pytest.param([WEB], [WEB, {"name": "b", "mac": "52:54:00:00:00:66"}], [], id="one more"),
+        pytest.param([], [WEB], [], id="one for a guest that is there"),
+        pytest.param([{**SIX, "duid": "00:01:02"}], [], [LEASE, LEASE6], id="both families, by DUID"),
+        pytest.param([SIX], [], [LEASE, LEASE6], id="both families, by MAC address"),
+        pytest.param([SIX], [WEB], [LEASE6], id="one family"),
+    ],
+)
+def test_the_lease_of_a_reservation_that_goes_is_taken_back_and_no_other(
+    before: list[Any], after: list[Any], taken_back: list[Lease]
+) -> None:
+    held = [HeldLease(f"vmnet8/{lease.address}", lease) for lease in (LEASE, LEASE6, OTHERS)]
+    state = {**planned({}, network(ipv6="stateful", reservations=before)).after, **{h.key: h for h in held}}
+    plan = planned(state, network(ipv6="stateful", reservations=after))
+    removed = [r for r in plan.removed if isinstance(r, HeldLease)]
+    assert [r.lease for r in removed] == taken_back
+    assert [str(r.server) for r in removed] == [
+        {4: "192.168.233.2", 6: "fd00:233::2"}[lease.address.version] for lease in taken_back
+    ]
 
 
 def test_the_networks_of_the_scope_are_shown_as_entries() -> None:

@@ -186,6 +186,26 @@ def test_a_guest_without_mac_has_no_reservation_and_one_without_tap_no_tap() -> 
     assert (found["taps"], found["dhcp"][0]["reservations"]) == ([], [])
 
 
+def test_a_guest_may_be_known_by_more_than_its_mac_and_have_options_of_its_own() -> None:
+    known = {"client_id": "web-1", "duid": "00:01:02", "options": {"ntp-server": "192.168.233.9"}}
+    [reservation] = expand([with_guest(NAT, **known)], "nat")["dhcp"][0]["reservations"]
+    assert {name: reservation[name] for name in known} == known
+
+
+def test_a_guest_that_dhcp_cannot_know_still_has_its_name() -> None:
+    found = expand([with_guest(NAT, mac=None)], "nat")["dhcp"][0]
+    assert found["reservations"] == []
+    assert found["dns"]["records"][-1]["name"] == "web"
+
+
+def test_guests_that_boot_from_the_host_may_reach_its_tftp_server() -> None:
+    boot = {"boot": {"file": "pxelinux.0", "tftp_root": "/srv/tftp"}}
+    plain = with_(NAT, dhcp=boot, host_services=None)
+    assert expand([plain], "nat")["policies"][0]["host_services"] == ["dhcp", "dns", "icmp", "tftp"]
+    chosen = with_(NAT, dhcp=boot, host_services=["dhcp"])
+    assert expand([chosen], "nat")["policies"][0]["host_services"] == ["dhcp"]
+
+
 def test_a_network_without_dhcp_and_dns_has_no_service() -> None:
     assert expand([with_(NAT, dhcp=None, dns=None)], "nat")["dhcp"] == []
 
@@ -370,6 +390,16 @@ REFUSED: list[tuple[str, list[Any], str]] = [
         "a field of DHCP that the network itself says",
         [with_(NAT, dhcp={"mtu": 1500})],
         f"{D}.mtu: is not a field of it; the network itself says so",
+    ),
+    (
+        "a client id without DHCP",
+        [with_(with_guest(NAT, client_id="web-1"), dhcp=None, dns=None)],
+        f"{W}.client_id: nobody would heed it; the network has no nat_networks[vmnet8].dhcp",
+    ),
+    (
+        "an option of a guest that does not parse",
+        [with_guest(NAT, options={"ntp-server": "x"})],
+        f"{W}.options.ntp-server[0]: 'x' is not an IP address",
     ),
     ("DHCP that is a truth value", [with_(NAT, dhcp=True)], f"{D}: True is not a mapping"),
     (

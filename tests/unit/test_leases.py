@@ -9,7 +9,8 @@ import ipaddress
 
 import pytest
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._render.leases import Lease, parse
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.lease import Lease
+from ansible_collections.tapestry.vmnet.plugins.module_utils._render.leases import parse, server_duid
 
 V4, V6 = ipaddress.ip_address("192.168.233.101"), ipaddress.ip_address("fd00:233::101")
 MAC, CLIENT_ID = "52:54:00:00:00:65", "01:52:54:00:00:00:65"
@@ -47,3 +48,9 @@ def test_what_is_no_lease_is_left_out(line: str) -> None:
 def test_all_leases_of_a_file_are_read_in_its_order() -> None:
     text = "".join(line + "\n" for pair in zip(LINES, NOT_LEASES * 2, strict=False) for line in pair)
     assert parse(text) == list(LINES.values())
+
+
+def test_the_duid_of_the_server_is_on_a_line_of_its_own() -> None:
+    text = "".join(line + "\n" for line in [*LINES, *NOT_LEASES])
+    assert server_duid(text) == "00:01:00:01:2e:9f:5a:11:52:54:00:00:00:02"
+    assert server_duid(next(iter(LINES))) is None

@@ -1,67 +1,95 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: The tapestry.vmnet authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""dnsmasq: whether it is there and takes a configuration, what its instances have read, and the leases that they left."""
+"""dnsmasq: whether it is there, takes a configuration and could have its ports, and what its instances have read."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
-import shutil
-import stat
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import replace
 
 from .._model import layout
-from .._model.dhcp import Leases, fingerprint
+from .._model.dhcp import ChecksumFix, Daemon, DhcpNetwork, fingerprint
 from .._model.errors import HostError
 from .._model.resource import File, State, Unit
 from .._plan.core import Plan, Request
-from .._render import leases
-from .._render.dnsmasq import NAMES
-from .._render.leases import Lease
+from .._render import dnsmasq
+from .._render.dnsmasq import NAMES, Files
+from . import files, ports, tc
 from .command import find, run
 
-_PRIVATE = layout.DHCP_STATE.replace("/var/lib/", "/var/lib/private/")  # where DynamicUser= puts it, and links it from
-_MAX_SIZE = 64 * 1024 * 1024  # bytes
+_DNS, _DHCP, _DHCPV6, _TFTP = 53, 67, 547, 69
+_ANY = {4: ipaddress.ip_address("0.0.0.0"), 6: ipaddress.ip_address("::")}
 
 
 def require(request: Request, plan: Plan, _state: State) -> None:
-    """Raises HostError if dnsmasq is missing, or would not start with a configuration of the plan."""
-    changed = [
-        new for _old, new in plan.only(File.kind).pairs() if isinstance(new, File) and new.name.endswith(NAMES.conf)
-    ]
-    if not request.present and not changed:
-        return
-    program = find("dnsmasq", "dnsmasq-base")
-    for file in changed:
-        result = run([program, "--test", "--conf-file=-"], stdin=file.text, check=False)
-        if result.returncode != 0:
-            raise HostError(f"{file.name}: {result.stderr.strip()}")
+    """Raises HostError if dnsmasq is missing, or would not start with what is planned, or the kernel lacks something for it."""
+    texts = {r.name: r.text for r in plan.after.values() if isinstance(r, File)}
+    of_network = {bridge: Files(*(texts.get(path, "") for path in dnsmasq.paths(bridge))) for bridge in _touched(plan)}
+    if request.present or of_network:
+        program = find("dnsmasq", "dnsmasq-base")
+        for bridge, own in of_network.items():
+            tested = run([program, "--test", "--conf-file=-"], stdin=dnsmasq.for_test(own), check=False)
+            if tested.returncode != 0:
+                raise HostError(f"{request.at(bridge)}: dnsmasq refuses: {tested.stderr.strip()}")
+    for bridge in _started(plan):
+        network = dnsmasq.parse(bridge, of_network[bridge]) if bridge in of_network else None
+        if network:
+            _require_directory(request, network)
+            _require_ports(request, network)
+    tc.require(request, plan.only(ChecksumFix.kind))
 
 
-def read_leases() -> list[Leases]:
-    """The directories of all networks that ever ran and were not removed."""
-    found = {name for root in (layout.DHCP_STATE, _PRIVATE) if os.path.isdir(root) for name in os.listdir(root)}
-    return [Leases(f"{layout.DHCP_STATE}/{name}") for name in sorted(found)]
+def _touched(plan: Plan) -> list[str]:
+    """The networks of which a file is written."""
+    changed = [new.name for _old, new in plan.only(File.kind).pairs() if isinstance(new, File)]
+    paths = [path for path in changed if path.startswith(f"{layout.DHCP}/")]
+    return list(dict.fromkeys(os.path.basename(os.path.dirname(path)) for path in paths))
 
 
-def leases_of(networks: Iterable[str]) -> dict[str, list[Lease]]:
-    """What the service of each network has handed out; nothing for a network without one."""
-    return {name: leases.parse(_copy(f"{layout.DHCP_STATE}/{name}/leases")) for name in networks}
+def _started(plan: Plan) -> list[str]:
+    """The networks of which the server is started, or stopped and started again."""
+    found = []
+    for old, new in plan.only(Unit.kind, Daemon.kind).pairs():
+        if isinstance(new, (Unit, Daemon)) and getattr(old, "started_with", None) != new.started_with:
+            found.append(new.name if isinstance(new, Daemon) else layout.dhcp_network(new.name))
+    return [bridge for bridge in found if bridge]
 
 
-def remove_leases(plan: Plan) -> None:
-    for gone in plan.removed:
-        name = os.path.basename(gone.name)
-        if os.path.islink(gone.name):
-            os.unlink(gone.name)
-        for root in (layout.DHCP_STATE, _PRIVATE):
-            shutil.rmtree(f"{root}/{name}", ignore_errors=True)
-    for root in (layout.DHCP_STATE, _PRIVATE, layout.DHCP_LOADED) if plan.removed else ():
-        try:
-            os.rmdir(root)
-        except OSError:
-            pass  # not empty, or not there
+def _require_directory(request: Request, network: DhcpNetwork) -> None:
+    root = network.boot.tftp_root if network.boot else None
+    if root and not os.path.isdir(root):
+        raise HostError(f"{request.at(network.bridge)}.boot.tftp_root: there is no directory {root} on this host")
+
+
+def _require_ports(request: Request, network: DhcpNetwork) -> None:
+    own = files.read_foreign(f"{layout.DHCP_LOADED}/{network.bridge}/pid").strip()
+    for protocol, address, port, shared in _sockets(network):
+        if not ports.is_taken(protocol, address, port, shared):
+            continue
+        holders = ports.holders(protocol, address, port)
+        if holders and all(str(holder.pid) == own for holder in holders):
+            continue  # it goes when it is restarted
+        who = " and ".join(str(holder) for holder in holders if str(holder.pid) != own)
+        raise HostError(
+            f"{request.at(network.bridge)}: {protocol} port {port} of {'all addresses' if address.is_unspecified else address} "
+            f"is taken by {who or 'a process that cannot be seen from here'}; let that leave the address free"
+        )
+
+
+def _sockets(network: DhcpNetwork) -> Iterator[tuple[str, ports.Address, int, bool]]:
+    """(protocol, address, port, whether it is shared) of what dnsmasq is going to bind. Its DHCP sockets are shared by all."""
+    addresses = [own.ip for own in network.addresses]
+    if network.dns.enabled:
+        yield from ((protocol, address, _DNS, False) for protocol in ("tcp", "udp") for address in addresses)
+    if network.gateway(4):
+        yield ("udp", _ANY[4], _DHCP, True)
+    if network.ipv6 == "stateful":
+        yield ("udp", _ANY[6], _DHCPV6, True)
+    if network.boot and network.boot.tftp_root:
+        yield from (("udp", address, _TFTP, False) for address in addresses)
 
 
 def with_loaded(unit: Unit) -> Unit:
@@ -70,19 +98,7 @@ def with_loaded(unit: Unit) -> Unit:
     if not unit.active or not bridge:
         return unit
     started_with, reloaded_with = (
-        fingerprint(*(_copy(f"{layout.DHCP_LOADED}/{bridge}/{name}") for name in names))
+        fingerprint(*(files.read_foreign(f"{layout.DHCP_LOADED}/{bridge}/{name}") for name in names))
         for names in ((layout.DHCP_SERVICE, NAMES.conf), NAMES.live)
     )
     return replace(unit, started_with=started_with, reloaded_with=reloaded_with)
-
-
-def _copy(path: str) -> str:
-    """A file of the unprivileged process, which need not be what it should: no link is followed and no pipe waited for."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    with os.fdopen(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return ""
-        return stream.read(_MAX_SIZE).decode(errors="replace")

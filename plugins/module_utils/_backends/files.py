@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ from .._model.resource import File
 
 _DIRECTORY_MODE = 0o755
 _UNFINISHED = ".new"
+_MAX_SIZE = 64 * 1024 * 1024  # bytes
 
 
 def read(paths: Iterable[str]) -> list[File]:
@@ -55,6 +57,29 @@ def remove(file: File) -> None:
             os.unlink(f"{directory}/{name}")
         os.rmdir(directory)
         directory = os.path.dirname(directory)
+
+
+def remove_tree(path: str) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_if_empty(directory: str) -> None:
+    try:
+        os.rmdir(directory)
+    except OSError:
+        pass  # not empty, or not there
+
+
+def read_foreign(path: str) -> str:
+    """A file of an unprivileged process, which need not be what it should: no link is followed and no pipe waited for."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return ""
+        return stream.read(_MAX_SIZE).decode(errors="replace")
 
 
 def _make_directories(path: str) -> None:

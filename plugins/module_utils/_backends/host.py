@@ -9,14 +9,15 @@ import os
 from collections.abc import Iterable
 
 from .._model import layout
-from .._model.dhcp import Leases
+from .._model.dhcp import ChecksumFix, Daemon, HeldLease, Leases
 from .._model.errors import HostError
 from .._model.links import Bridge, Tap
 from .._model.resource import File, Key, State, Sysctl, by_key
 from .._model.ruleset import Counter, Element, Program
 from .._plan.core import Plan
+from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
-from . import dnsmasq, files, links, nft, sysctl, systemd
+from . import daemons, dnsmasq, files, leases, links, nft, sysctl, systemd, tc
 
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
 _FILES = (
@@ -57,7 +58,10 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         ours = parse_sysctls(recorded.text) if isinstance(recorded, File) else {}
         state.update(by_key(sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *ours]))))
     if "leases" in kinds:
-        state.update(by_key(dnsmasq.read_leases()))
+        state.update(by_key(leases.read()))
+        state.update(by_key(daemons.read()))
+        fixed = [f.name for f in found if os.path.basename(f.name) == NAMES.checksum]
+        state.update(by_key(tc.read(os.path.basename(os.path.dirname(path)) for path in fixed)))
     return state
 
 
@@ -68,7 +72,10 @@ def apply(plan: Plan) -> None:
     put = [new for _old, new in texts.pairs() if isinstance(new, File)]
     if systemd.is_running():
         systemd.stop(plan)
-    dnsmasq.remove_leases(plan.only(Leases.kind))
+    daemons.stop(plan.only(Daemon.kind))
+    leases.release(plan.only(HeldLease.kind))
+    leases.remove(plan.only(Leases.kind))
+    tc.remove(plan.only(ChecksumFix.kind))
     # What we are about to make, and what parameters were, is written down first: a run that is killed must not forget it.
     # The packet filter is the other way round: what nft refuses must not be there at the next boot.
     for file in filter(_is_written_first, put):
@@ -78,6 +85,7 @@ def apply(plan: Plan) -> None:
     if plan.only(Element.kind, Program.kind):
         nft.apply(plan.only(Element.kind, Program.kind, Counter.kind))
     sysctl.apply(plan.only(Sysctl.kind))
+    tc.add(plan.only(ChecksumFix.kind))
     for file in put:
         if not _is_written_first(file):
             files.write(file)
@@ -86,6 +94,7 @@ def apply(plan: Plan) -> None:
             files.remove(resource)
     if systemd.is_running():
         systemd.start(plan)
+    daemons.start(plan.only(Daemon.kind))
 
 
 def _is_written_first(file: File) -> bool:

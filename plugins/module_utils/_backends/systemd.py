@@ -45,13 +45,16 @@ def stop(plan: Plan) -> None:
 
 def start(plan: Plan) -> None:
     """After the files are in place. What changed on disk is loaded, enabled, and started, restarted or reloaded."""
-    if any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs()):
+    wanted = [(old, new) for old, new in plan.only(Unit.kind).pairs() if isinstance(new, Unit)]
+    enable = [(old, new) for old, new in wanted if new.enabled and not getattr(old, "enabled", False)]
+    # Enabling loads the unit files anew by itself, and can start at once: for new units, one call is all.
+    fresh = [new for old, new in enable if new.active and not getattr(old, "active", False)]
+    _systemctl_all("enable", fresh, "--now")
+    _systemctl_all("enable", [new for _old, new in enable if new not in fresh])
+    if not enable and any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs()):
         run([_systemctl(), "daemon-reload"])
-    units = plan.only(Unit.kind)
-    wanted = [(old, new) for old, new in units.pairs() if isinstance(new, Unit)]
-    _systemctl_all("enable", [new for old, new in wanted if new.enabled and not getattr(old, "enabled", False)])
     _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
-    running = [(old, new) for old, new in wanted if new.active]
+    running = [(old, new) for old, new in wanted if new.active and new not in fresh]
     reload = [new for old, new in running if isinstance(old, Unit) and _takes_reload(old, new)]
     _systemctl_all("restart", [new for _old, new in running if new not in reload])
     _systemctl_all("reload", reload)
@@ -62,11 +65,11 @@ def _takes_reload(old: Unit, new: Unit) -> bool:
     return old == replace(new, enabled=old.enabled, reloaded_with=old.reloaded_with)
 
 
-def _systemctl_all(verb: str, units: list[Unit]) -> None:
+def _systemctl_all(verb: str, units: list[Unit], *options: str) -> None:
     """Raises HostError with the last words of the units that failed."""
     names = [unit.name for unit in units]
     if names:
-        result = run([_systemctl(), verb, "--", *names], check=False)
+        result = run([_systemctl(), verb, *options, "--", *names], check=False)
         if result.returncode != 0:
             raise HostError(f"{result.stderr.strip()}\n{_why(names)}")
 

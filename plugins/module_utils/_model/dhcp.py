@@ -17,7 +17,8 @@ from .dhcp_option import Option, parse_options
 from .dns import Dns
 from .errors import InputError
 from .fields import Fields, refuse_duplicates
-from .resource import Resource
+from .lease import Lease
+from .resource import Resource, show
 
 IPV6_MODES = ("none", "slaac", "stateful")
 CHECKSUM_FIXES = ("none", "tc")
@@ -289,6 +290,48 @@ class Leases(Resource):
 
     def lines(self) -> list[str]:
         return ["the leases that were handed out"]
+
+
+@dataclass(frozen=True)
+class HeldLease(Resource):
+    """A lease that is in force; ``name`` is ``<bridge>/<address>``. ``server``: the host's address in its subnet."""
+
+    kind: ClassVar[str] = "lease"
+
+    lease: Lease
+    server: Optional[net.Address] = None
+
+    @property
+    def bridge(self) -> str:
+        return self.name.partition("/")[0]
+
+    @property
+    def title(self) -> str:
+        return f"lease of {self.lease.address} on {self.bridge}"
+
+    def lines(self) -> list[str]:
+        known_by = self.lease.mac or self.lease.duid or self.lease.client_id
+        return [f"name: {show(self.lease.name)}", f"guest: {show(known_by)}"]
+
+
+@dataclass(frozen=True)
+class Daemon(Resource):
+    """A network's dnsmasq that no service manager runs; ``name`` is the bridge. The rest is as in a unit."""
+
+    kind: ClassVar[str] = "dnsmasq"
+
+    started_with: str = ""
+    reloaded_with: str = ""
+
+
+@dataclass(frozen=True)
+class ChecksumFix(Resource):
+    """The filter on the bridge ``name`` that completes the UDP checksums of DHCP answers. It goes with the bridge."""
+
+    kind: ClassVar[str] = "checksum fix"
+
+    def lines(self) -> list[str]:
+        return ["UDP checksums to port 68 are completed"]
 
 
 def parse_networks(entries: Iterable[Fields], complete: bool = True) -> list[DhcpNetwork]:

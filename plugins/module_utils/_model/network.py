@@ -9,7 +9,7 @@ The place of every complaint is the user's own: ``nat_networks[vmnet8].dhcp.rang
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Optional
 
 from . import net
@@ -26,11 +26,15 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "bridged": ("bridges", "taps"),
     "nat": ("bridges", "taps", "dhcp", "nat", "port_forwards", "policies"),
 }
+_OF_RESERVATION = ("client_id", "duid", "options")
 
 
 @dataclass(frozen=True)
 class Guest:
-    """``tap`` is an entry of the module taps without its bridge; ``forwards`` have this guest as their target."""
+    """``tap`` is an entry of the module taps without its bridge; ``forwards`` have this guest as their target.
+
+    ``dhcp`` is what the guest's reservation has besides its name, MAC address and addresses.
+    """
 
     at: str
     name: str
@@ -38,6 +42,7 @@ class Guest:
     addresses: tuple[net.Address, ...]
     tap: Optional[Mapping[str, Any]]
     forwards: tuple[tuple[str, PortForward], ...]
+    dhcp: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,10 @@ def _with_addresses(entry: Fields, mode: str) -> Network:
         host_services=entry.each("host_services", host_service, DEFAULT_SERVICES),
         guests=tuple(_guest(guest, name, addresses, mode, isolate) for guest in entry.entries("guests", "name")),
     )
-    return replace(network, dhcp=_dhcp(entry, network))
+    network = replace(network, dhcp=_dhcp(entry, network))
+    if network.dhcp and (network.dhcp.get("boot") or {}).get("tftp_root") and not entry.given("host_services"):
+        network = replace(network, host_services=(*DEFAULT_SERVICES, "tftp"))
+    return network
 
 
 def _guest(entry: Fields, bridge: str, addresses: tuple[net.Interface, ...], mode: str, isolated: bool) -> Guest:
@@ -186,6 +194,7 @@ def _guest(entry: Fields, bridge: str, addresses: tuple[net.Interface, ...], mod
         addresses=entry.each("addresses", net.address) if mode != "bridged" else (),
         tap=_tap(Fields(entry.raw("tap"), entry.place("tap")), isolated) if entry.given("tap") else None,
         forwards=(),
+        dhcp={name: entry.raw(name) for name in _OF_RESERVATION if mode != "bridged" and entry.given(name)},
     )
     for index, address in enumerate(guest.addresses):
         at = f"{entry.place('addresses')}[{index}]"
@@ -322,13 +331,22 @@ def _refuse_overlaps(networks: list[Network]) -> None:
 def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
     """The entry for the module dhcp, checked as that module will."""
     if not entry.given("dhcp") and not entry.given("dns"):
+        for guest in network.guests:
+            for name in guest.dhcp:
+                raise InputError(
+                    f"{guest.at}.{name}", f"nobody would heed it; the network has no {entry.place('dhcp')}"
+                )
         return None
     given = dict(Fields(entry.raw("dhcp", {}), entry.place("dhcp")).all())
     dns = dict(Fields(entry.raw("dns", {}), entry.place("dns")).all())
     for name in ("bridge", "addresses", "mtu", "router", "reservations", "dns"):
         if name in given:
             raise InputError(entry.place(f"dhcp.{name}"), "is not a field of it; the network itself says so")
+    forward = network.mode == "nat"
+    if dns.get("forward") and not forward:
+        raise InputError(entry.place("dns.forward"), "is true, but nothing leads out of a host-only network")
     prefixes = {address.network.prefixlen for address in network.addresses if address.version == 6}
+    reserved = [guest for guest in network.guests if guest.mac or guest.dhcp]
     result = {
         "ipv6": "slaac" if prefixes == {64} else "none",
         **given,
@@ -337,12 +355,16 @@ def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
         "mtu": network.mtu,
         "router": network.mode == "nat",
         "reservations": [
-            {"name": guest.name, "mac": guest.mac, "addresses": [str(address) for address in guest.addresses]}
-            for guest in network.guests
-            if guest.mac
+            {"name": guest.name, "mac": guest.mac, "addresses": [str(a) for a in guest.addresses], **guest.dhcp}
+            for guest in reserved
         ],
-        "dns": {"domain": f"{network.name}.internal", **dns, "forward": network.mode == "nat"},
+        "dns": {"domain": f"{network.name}.internal", "forward": forward, **dns},
     }
+    # Nobody knows these guests by anything to give them a lease for, but their names are known.
+    named = [guest for guest in network.guests if guest not in reserved and guest.addresses]
+    if named and dns.get("enabled", True):
+        records = [{"name": guest.name, "addresses": [str(a) for a in guest.addresses]} for guest in named]
+        result["dns"]["records"] = [*(dns.get("records") or []), *records]
     try:
         DhcpNetwork.parse(Fields(result, entry.place("dhcp")))
     except InputError as error:

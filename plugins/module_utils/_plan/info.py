@@ -11,11 +11,11 @@ from typing import Any, Optional
 
 from .._model import counters, net
 from .._model.errors import InputError
+from .._model.lease import Lease
 from .._model.links import Bridge, OtherLink, Tap
 from .._model.observation import Flow, Route, Station
 from .._model.resource import State
 from .._model.ruleset import Counter, Element
-from .._render.leases import Lease
 from .drift import Drift
 
 

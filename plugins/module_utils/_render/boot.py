@@ -69,6 +69,7 @@ SCRIPT = r"""#!/bin/sh
 #   restore          everything
 #   restore filter   the packet filter only
 #   restore watch    the same if it is gone; standard input is what the kernel tells of changes
+#   restore dhcp NETWORK   the DHCP server of a network, where no service manager runs it
 # Fails only if the packet filter does; what is wrong with a link is in the journal.
 set -u
 export LC_ALL=C
@@ -144,6 +145,20 @@ parameters() {
     done
 }
 
+# DHCP servers that no service manager runs. What is about to be read is noted, as the unit for systemd does.
+serve() {
+    own=/etc/vmnet/dhcp/$1
+    loaded=/run/vmnet-dhcp/$1
+    pid=$(cat "$loaded/pid" 2> /dev/null) && grep -qsaF -e "--conf-file=$own/" "/proc/$pid/cmdline" && return 0
+    mkdir -p "$loaded" "/var/lib/vmnet/$1"
+    cp "$own"/* "$loaded"
+    dnsmasq --conf-file="$own/dnsmasq.conf" --pid-file="$loaded/pid"
+}
+
+if [ "${1:-all}" = dhcp ]; then
+    serve "$2"
+    exit
+fi
 status=0
 if [ "${1:-all}" = watch ]; then watch; else filter; fi || status=1
 if [ "${1:-all}" = all ]; then
@@ -151,6 +166,14 @@ if [ "${1:-all}" = all ]; then
     lines | grep -Ev '^address | up$' | ip -force -batch -
     parameters /etc/vmnet/*/bridges.sysctl /etc/sysctl.d/60-vmnet.conf
     lines 2> /dev/null | grep -E '^address | up$' | ip -force -batch -
+    for checksum in /etc/vmnet/dhcp/*/checksum.tc; do
+        [ -f "$checksum" ] && tc -force -batch "$checksum"
+    done
+    for start in /etc/vmnet/dhcp/*/autostart; do
+        [ -f "$start" ] || continue
+        network=${start%/*}
+        serve "${network##*/}" || complain "no DHCP on ${network##*/}"
+    done
 fi
 exit $status
 """

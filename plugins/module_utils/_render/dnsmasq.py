@@ -50,6 +50,7 @@ class Files(NamedTuple):
 
 
 NAMES = Files("dnsmasq.conf", "reservations", "options", "hosts", "forwarders", "checksum.tc")
+AUTOSTART = "autostart"  # beside them where it is the script for boot that starts the server
 
 
 def paths(bridge: str) -> Files:
@@ -58,9 +59,14 @@ def paths(bridge: str) -> Files:
 
 def render(network: DhcpNetwork, scope: str) -> Files:
     head = f"{MARK}{scope}\n"
-    bodies = (_conf(network), _reservations(network), _options(network), _hosts(network), _forwarders(network.dns))
-    checksum = checksum_fix(network.bridge) if network.checksum_fix == "tc" else ""
-    return Files(*(head + _lines(body) for body in bodies), checksum and head + checksum)
+    return Files(
+        conf=head + _lines(_conf(network)),
+        reservations=head + _lines(_reservations(network)),
+        options=head + _lines(_options(network)),
+        hosts=head + _lines(_hosts(network)),
+        forwarders=head + _lines(_forwarders(network.dns)),
+        checksum=head + checksum_fix(network.bridge) if network.checksum_fix == "tc" else "",
+    )
 
 
 def checksum_fix(interface: str) -> str:
@@ -70,6 +76,12 @@ def checksum_fix(interface: str) -> str:
         f"filter replace dev {interface} egress protocol ip pref {CHECKSUM_PREF} handle 1 flower ip_proto udp dst_port 68 "
         "action csum udp\n"
     )
+
+
+def for_test(files: Files) -> str:
+    """One configuration with all that dnsmasq is going to read, for ``dnsmasq --test``, which does not look into other files."""
+    others = (("dhcp-host=", files.reservations), ("dhcp-option=", files.options), ("", files.forwarders))
+    return files.conf + "".join(f"{key}{line}\n" for key, text in others for line in _body(text))
 
 
 def scope_of(text: str) -> Optional[str]:
@@ -379,8 +391,11 @@ def _parse_reservations(lines: Iterable[str], options: Iterable[str]) -> Iterabl
         reservation = found.get(name, Reservation(name))
         for word in words[:-1]:
             if word.startswith("id:"):
-                which = "duid" if _FOR_DHCPV6 in words else "client_id"
-                reservation = replace(reservation, **{which: word[len("id:") :]})
+                identifier = word[len("id:") :]
+                if _FOR_DHCPV6 in words:
+                    reservation = replace(reservation, duid=identifier)
+                else:
+                    reservation = replace(reservation, client_id=identifier)
             elif _MAC.fullmatch(word):
                 reservation = replace(reservation, mac=word)
         inside = [word for word in words[:-1] if word.startswith("[")]

@@ -6,34 +6,25 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from .._model import net
+from .._model.lease import Lease
 
 _UNKNOWN = "*"
 _OF_DUID = "duid"  # the server's own, on a line before the leases of DHCPv6
 _MAC = re.compile(r"(?:[0-9a-f]{2}-)?((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")  # hardware type first where it is not Ethernet
 
 
-class Lease(NamedTuple):
-    """One address of one guest.
-
-    ``expires`` in seconds since the epoch, None for never. ``mac`` and ``client_id`` are of DHCPv4; ``duid`` and ``iaid``
-    of DHCPv6, where the file has no MAC address. Octets are in hexadecimal with colons. None for what the guest did not tell.
-    """
-
-    address: net.Address
-    name: Optional[str] = None
-    mac: Optional[str] = None
-    expires: Optional[int] = None
-    client_id: Optional[str] = None
-    duid: Optional[str] = None
-    iaid: Optional[int] = None
-
-
 def parse(text: str) -> list[Lease]:
     """The leases in the order of the file. Lines that are no leases, or were cut off while being written, are left out."""
     return [lease for line in text.splitlines() for lease in [_parse(line.split())] if lease]
+
+
+def server_duid(text: str) -> Optional[str]:
+    """By what the server is known to DHCPv6, None before it has served anyone."""
+    found = [line.split() for line in text.splitlines() if line.startswith(f"{_OF_DUID} ")]
+    return found[0][1] if found and len(found[0]) == 2 else None
 
 
 def _parse(words: list[str]) -> Optional[Lease]:
