@@ -35,7 +35,8 @@ class Subject:
 
     ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
     host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
-    ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied.
+    ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
+    ``warnings`` are about the state that was found.
     """
 
     option: str
@@ -46,6 +47,7 @@ class Subject:
     show: Callable[[Request, State], list[dict[str, Any]]]
     require: Callable[[Request, Plan, State], None] = lambda request, plan, state: None
     afterwards: Callable[[Plan], None] = lambda plan: None
+    warnings: Callable[[Request, State], Sequence[str]] = lambda request, state: ()
     sysctls: Sequence[str] = ()
     needs_pyroute2: bool = False
 
@@ -91,6 +93,8 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
 def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
     state = _read(subject)
     plan = subject.plan(request, state)
+    for warning in subject.warnings(request, state):
+        module.warn(warning)
     result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}
     if plan and not module.check_mode:
         subject.require(request, plan, state)

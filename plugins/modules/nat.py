@@ -34,9 +34,24 @@ options:
         type: list
         elements: str
       uplinks:
-        description: Interfaces on which to translate. Any but our own bridges if not given.
+        description:
+          - Interfaces on which to translate. Any but our own bridges if not given.
+          - One that the host does not have is refused.
         type: list
         elements: str
+      to_addresses:
+        description:
+          - Addresses to translate to, instead of the one that the host has on the interface guests leave by. Answers have to reach
+            the host by them.
+          - One or more IPv4 addresses in a row, or a range like V(192.168.1.5-192.168.1.8), among which the kernel spreads the
+            guests; and at most one IPv6 address. A family without one keeps the host's address.
+        type: list
+        elements: str
+      to_ports:
+        description:
+          - Range of source ports for TCP and UDP over IPv4, where O(nat[].to_addresses) has an IPv4 address.
+          - The default is V(1024-65535), which is also that of IPv6.
+        type: str
 seealso:
   - module: tapestry.vmnet.policies
   - module: tapestry.vmnet.port_forwards
@@ -48,6 +63,15 @@ EXAMPLES = r"""
     nat:
       - bridge: vmnet8
         subnets: [192.168.233.0/24, "fd00:233::/64"]
+
+- name: Guests of vmnet9 leave by eth1 only, with an address of their own
+  tapestry.vmnet.nat:
+    nat:
+      - bridge: vmnet9
+        subnets: [192.168.234.0/24]
+        uplinks: [eth1]
+        to_addresses: [198.51.100.7]
+        to_ports: 20000-29999
 """
 
 RETURN = r"""
@@ -60,6 +84,8 @@ nat:
     - bridge: vmnet8
       subnets: [192.168.233.0/24]
       uplinks: []
+      to_addresses: []
+      to_ports: null
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -70,6 +96,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import
     SYSCTLS,
     plan_filter,
     replaces_bridge,
+    require_uplinks,
     show_networks,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
@@ -92,6 +119,8 @@ def main() -> None:
                     "bridge": {"type": "str", "required": True},
                     "subnets": {"type": "list", "elements": "str"},
                     "uplinks": {"type": "list", "elements": "str"},
+                    "to_addresses": {"type": "list", "elements": "str"},
+                    "to_ports": {"type": "str"},
                 },
             },
         ),
@@ -103,10 +132,11 @@ def main() -> None:
         Subject(
             "nat",
             key="bridge",
-            reads=("element",),
+            reads=("element", "interface"),
             parse=parse,
             plan=plan,
             show=show_networks("nat", from_elements),
+            require=require_uplinks,
             sysctls=SYSCTLS,
         ),
     )

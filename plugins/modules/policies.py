@@ -50,7 +50,9 @@ options:
         type: str
         choices: [isolated, nat, routed, open]
       uplinks:
-        description: Interfaces that guests may leave by. Any but our own bridges if not given.
+        description:
+          - Interfaces that guests may leave by. Any but our own bridges if not given.
+          - One that the host does not have is refused.
         type: list
         elements: str
       host_services:
@@ -113,6 +115,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import
     SYSCTLS,
     plan_filter,
     replaces_bridge,
+    require_uplinks,
     show_networks,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
@@ -149,7 +152,16 @@ def main() -> None:
     show = show_networks("policies", from_elements)
     run(
         module,
-        Subject("policies", key="bridge", reads=("element",), parse=parse, plan=plan, show=show, sysctls=SYSCTLS),
+        Subject(
+            "policies",
+            key="bridge",
+            reads=("element", "interface"),
+            parse=parse,
+            plan=plan,
+            show=show,
+            require=require_uplinks,
+            sysctls=SYSCTLS,
+        ),
     )
 
 

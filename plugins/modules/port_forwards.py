@@ -13,6 +13,8 @@ description:
   - Makes ports of the host lead to guests, for clients on the host's networks, on the host itself, and for guests of any network
     that may leave its own.
   - Only traffic that is addressed to the host is forwarded. Flows through a forward that is changed or removed end with it.
+  - A new forward of a port that a process of the host listens on is refused, since the process would get nothing more. Where the
+    process came later, the module warns.
 version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
@@ -52,6 +54,13 @@ options:
         description: Subnets of the clients that get through. Any if not given.
         type: list
         elements: str
+      loopback:
+        description:
+          - Whether the host's own C(127.0.0.1), or C(::1) for an IPv6 target, leads there too. Nobody but the host can use it.
+          - For IPv4 this sets the kernel parameter C(route_localnet) of the bridge, which has to be there already.
+            A rule before connection tracking keeps guests from reaching loopback addresses by it.
+          - The default is V(false).
+        type: bool
 seealso:
   - module: tapestry.vmnet.nat
   - module: tapestry.vmnet.policies
@@ -68,6 +77,11 @@ EXAMPLES = r"""
         listen: 5000-5010
         to_address: 192.168.233.101
         sources: [192.168.1.0/24]
+
+- name: A database for the host's own programs on 127.0.0.1, and for nobody else
+  tapestry.vmnet.port_forwards:
+    port_forwards:
+      - {bridge: vmnet8, listen: 5432, to_address: 192.168.233.101, address: 192.168.233.2, loopback: true}
 """
 
 RETURN = r"""
@@ -84,6 +98,7 @@ port_forwards:
       to_address: 192.168.233.101
       to_port: "80"
       sources: null
+      loopback: false
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -99,6 +114,9 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import
     SYSCTLS,
     plan_filter,
     replaces_listener,
+    require_targets,
+    route_localnet,
+    shadowed,
     show_forwards,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
@@ -125,6 +143,7 @@ def main() -> None:
                     "to_address": {"type": "str", "required": True},
                     "to_port": {"type": "str"},
                     "sources": {"type": "list", "elements": "str"},
+                    "loopback": {"type": "bool"},
                 },
             },
         ),
@@ -134,12 +153,14 @@ def main() -> None:
     subject = Subject(
         "port_forwards",
         key="listen",
-        reads=("element",),
+        reads=("element", "socket"),
         parse=parse,
         plan=plan,
         show=show_forwards,
+        require=require_targets,
         afterwards=forget,
-        sysctls=SYSCTLS,
+        warnings=shadowed,
+        sysctls=[*SYSCTLS, *(route_localnet(entry["bridge"]) for entry in module.params["port_forwards"])],
         needs_pyroute2=True,
     )
     run(module, subject)

@@ -134,6 +134,7 @@ def test_the_profile_of_the_design_becomes_these_resources() -> None:
                 "subnets": ["192.168.233.0/24", "fd00:233::/64"],
                 "mode": "nat",
                 "host_services": ["dhcp", "dns", "icmp"],
+                "peers": [],
                 "isolate_guests": False,
                 "ipv6_mode": "nat",
                 "uplinks": [],
@@ -462,16 +463,36 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ),
     ("a forward without a port", [with_guest(NAT, forwards=[{"to_port": 80}])], f"{W}.forwards[0].listen: is missing"),
     (
-        "an unknown field of a forward",
-        [with_guest(NAT, forwards=[{"listen": 80, "loopback": True}])],
-        f"{W}.forwards[80].loopback: is not a field of it",
+        "a field of a forward that there is not",
+        [with_guest(NAT, forwards=[{"listen": 80, "loop": True}])],
+        f"{W}.forwards[80].loop: is not a field of it",
     ),
     # fields
     ("a field of later", [with_(NAT, autostart=True)], "nat_networks[vmnet8].autostart: is not a field of it; it has"),
     (
-        "another field of later",
-        [with_(NAT, to_addresses=[])],
-        "nat_networks[vmnet8].to_addresses: is not a field of it",
+        "an address to translate to that is a guest's",
+        [with_(NAT, to_addresses=["192.168.233.101"])],
+        "nat_networks[vmnet8].to_addresses: 192.168.233.101 is a guest's",
+    ),
+    (
+        "an address to translate to of a family that is routed",
+        [with_(NAT, ipv6="routed", to_addresses=["2001:db8::5"])],
+        "nat_networks[vmnet8].to_addresses: 2001:db8::5 is IPv6, and no IPv6 subnet is translated",
+    ),
+    (
+        "ports to translate to without an address",
+        [with_(NAT, to_ports="2000-2999")],
+        "nat_networks[vmnet8].to_ports: needs an IPv4 address in to_addresses",
+    ),
+    (
+        "a peer that is not there",
+        [with_(NAT, peers=["vmnet9"])],
+        "nat_networks[vmnet8].peers[0]: vmnet9 is no other network of this host; there is none",
+    ),
+    (
+        "a peer that is the network itself",
+        [with_(NAT, peers=["vmnet8"])],
+        "nat_networks[vmnet8].peers[0]: vmnet8 is no other network of this host",
     ),
     ("a guest's field of later", [with_guest(NAT, port_security=True)], f"{W}.port_security: is not a field of it"),
     (

@@ -183,6 +183,19 @@ def test_source_nat_with_uplinks_is_an_element_for_each_subnet_and_uplink() -> N
     ]
 
 
+def test_source_nat_to_addresses_is_an_element_more_for_each_subnet() -> None:
+    entry = nat(
+        bridge="br0", subnets=["10.0.0.0/24", "fd00::/64"], to_addresses=["192.168.1.6", "192.168.1.5", "2001:db8::5"]
+    )
+    assert written(entry.elements("lab")) == [
+        "vn_nat4 br0 . 10.0.0.0/24",
+        "vn_nat6 br0 . fd00::/64",
+        "vn_snat4 br0 . 10.0.0.0/24 : 192.168.1.5-192.168.1.6 . 1024-65535",
+        "vn_snat6 br0 . fd00::/64 : 2001:db8::5",
+        "vn_snat_portless4 br0 . 10.0.0.0/24 : 192.168.1.5-192.168.1.6",
+    ]
+
+
 @given(nats("br0"))
 def test_source_nat_told_from_its_elements_is_the_same(entry: SourceNat) -> None:
     assert SourceNat.parse(Fields(source_nat.from_elements("br0", entry.elements("lab")), "x")) == entry
@@ -228,6 +241,14 @@ FORWARDS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"listen": 22, "protocol": "sctp", "to_address": "fd00::101", "sources": ["2001:db8::/32"]},
         ["vn_forwards_any_from6 2001:db8::/32 . sctp . 22 : fd00::101 . 22"],
     ),
+    (
+        "from loopback it is one address more",
+        {"listen": 22, "to_address": "10.0.0.101", "sources": ["172.16.0.1"], "loopback": True},
+        [
+            "vn_forwards4 127.0.0.1 . tcp . 22 : 10.0.0.101 . 22",
+            "vn_forwards_any_from4 172.16.0.1 . tcp . 22 : 10.0.0.101 . 22",
+        ],
+    ),
 ]
 
 
@@ -254,6 +275,14 @@ def test_two_forwards_that_would_answer_the_same_packet_are_refused() -> None:
     first = forward(listen="8000-8010", to_address="10.0.0.1")
     second = forward(listen=8005, to_address="10.0.0.2")
     with pytest.raises(InputError, match=r"^b: the listener tcp 8005 \(IPv4\) is already that of a$"):
+        refuse_conflicts([("a", first), ("b", second)])
+
+
+def test_two_forwards_of_one_port_cannot_both_have_the_loopback_address() -> None:
+    first, second = (
+        forward(listen=80, to_address="10.0.0.1", address=address, loopback=True) for address in ("1.1.1.1", "2.2.2.2")
+    )
+    with pytest.raises(InputError, match=r"^b: the listener 127\.0\.0\.1 tcp 80 \(IPv4\) is already that of a$"):
         refuse_conflicts([("a", first), ("b", second)])
 
 
@@ -329,10 +358,58 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
         "nat[br0].subnets: is missing; it says which guests are translated",
     ),
     (
-        "a field of later",
+        "addresses to translate to that leave a gap",
         nat,
-        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["192.168.1.5"]},
-        "nat[br0].to_addresses: is not a field of it; it has bridge, subnets, uplinks",
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["192.168.1.5", "192.168.1.7"]},
+        "nat[br0].to_addresses: 192.168.1.7 does not follow 192.168.1.5; the addresses of a family have to be one range",
+    ),
+    (
+        "an address to translate to of a family without a subnet",
+        nat,
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["2001:db8::5"]},
+        "nat[br0].to_addresses: 2001:db8::5 is IPv6, and no IPv6 subnet is translated",
+    ),
+    (
+        "several IPv6 addresses to translate to",
+        nat,
+        {"bridge": "br0", "subnets": ["fd00::/64"], "to_addresses": ["2001:db8::5-2001:db8::6"]},
+        "nat[br0].to_addresses: 2001:db8::5-2001:db8::6 is more than one IPv6 address",
+    ),
+    (
+        "a guest's address to translate to",
+        nat,
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["10.0.0.2"]},
+        "nat[br0].to_addresses: 10.0.0.2 is a guest's",
+    ),
+    (
+        "a loopback address to translate to",
+        nat,
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["127.0.0.1"]},
+        "nat[br0].to_addresses: 127.0.0.1 cannot be the source of what leaves the host",
+    ),
+    (
+        "a range of addresses that ends before it begins",
+        nat,
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["192.168.1.7-192.168.1.5"]},
+        "nat[br0].to_addresses[0]: 192.168.1.7-192.168.1.5: the range ends before it begins",
+    ),
+    (
+        "ports to translate to without an address",
+        nat,
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_ports": "2000-2999"},
+        "nat[br0].to_ports: needs an IPv4 address in to_addresses",
+    ),
+    (
+        "one port to translate to",
+        nat,
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["192.168.1.5"], "to_ports": 2000},
+        "nat[br0].to_ports: 2000 is one port; give a range, like 2000-2999",
+    ),
+    (
+        "port 0 to translate to",
+        nat,
+        {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["192.168.1.5"], "to_ports": "0-1023"},
+        "nat[br0].to_ports: 0 is out of range",
     ),
     ("a bad uplink", nat, {"bridge": "br0", "subnets": [], "uplinks": ["a/b"]}, "nat[br0].uplinks[0]: 'a/b'"),
     ("a forward from nowhere", forward, {"to_address": "10.0.0.1"}, "port_forwards[None].listen: is missing"),
@@ -386,10 +463,10 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
         "port_forwards[80].sources: is empty, so that nobody could connect",
     ),
     (
-        "a field of later in a forward",
+        "a loopback that is neither true nor false",
         forward,
-        {"listen": 80, "to_address": "10.0.0.1", "loopback": True},
-        "port_forwards[80].loopback: is not a field of it",
+        {"listen": 80, "to_address": "10.0.0.1", "loopback": "maybe"},
+        "port_forwards[80].loopback: 'maybe' is neither true nor false",
     ),
 ]
 

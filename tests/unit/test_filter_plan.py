@@ -17,13 +17,18 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layou
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import policy as policies
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import forwarding_families
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import State, Sysctl, Unit
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import Interface, State, Sysctl, Unit
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.ruleset import PROGRAM, Element, Program
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.socket import parse as parse_socket
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
     plan_filter,
     replaces_bridge,
     replaces_listener,
+    require_targets,
+    require_uplinks,
+    route_localnet,
+    shadowed,
     show_forwards,
     show_networks,
 )
@@ -269,9 +274,101 @@ def test_what_a_module_returns_is_what_its_scope_has() -> None:
             "to_address": "192.168.233.101",
             "to_port": "80",
             "sources": None,
+            "loopback": False,
         }
     ]
     assert show_forwards(request("port_forwards", scope="lab"), state) == []
+
+
+# The host's own 127.0.0.1
+
+LOCALNET = "net/ipv4/conf/vmnet8/route_localnet"
+
+
+def test_a_forward_from_loopback_sets_the_parameter_of_its_bridge_and_the_last_one_sets_it_back() -> None:
+    before = {**QUIET, **host(Sysctl(LOCALNET, "0"))}
+    state = made(request("port_forwards", web(loopback=True), web(listen=2222, loopback=True)), before)
+    assert get(state, Sysctl, LOCALNET).value == "1"
+    state = made(request("port_forwards", web()), state)
+    assert get(state, Sysctl, LOCALNET).value == "1"
+    state = made(request("port_forwards", web(listen=2222)), state)
+    assert get(state, Sysctl, LOCALNET).value == "0"
+    assert made(request("port_forwards", purge=True), state) == before
+
+
+def test_a_bridge_that_an_earlier_task_will_make_is_predicted_as_if_it_were_there() -> None:
+    wish = request("port_forwards", web(loopback=True))
+    there = {**QUIET, **host(Sysctl(LOCALNET, "0"))}
+    predicted, done = (_diff.render(PLANNERS["port_forwards"](wish, state)) for state in (QUIET, there))
+    assert predicted == done
+    with pytest.raises(HostError, match=r"^port_forwards\[8080\]\.loopback: there is no bridge vmnet8 yet"):
+        require_targets(wish, PLANNERS["port_forwards"](wish, QUIET), QUIET)
+
+
+def test_for_ipv6_no_parameter_is_needed() -> None:
+    state = made(request("port_forwards", web(to_address="fd00::1", loopback=True)), QUIET)
+    assert not [r for r in state.values() if isinstance(r, Sysctl) and "localnet" in r.name]
+
+
+def test_the_parameter_of_a_bridge_that_somebody_removed_is_no_difference() -> None:
+    state = made(request("port_forwards", web(loopback=True)), {**QUIET, **host(Sysctl(LOCALNET, "0"))})
+    without = {key: r for key, r in state.items() if r.name != LOCALNET}
+    assert not PLANNERS["policies"](request("policies"), without)
+
+
+# What the host itself listens on
+
+SSHD = parse_socket('tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=44,fd=3))')
+
+
+def test_a_new_forward_of_a_port_that_a_process_listens_on_is_refused_by_name() -> None:
+    assert SSHD
+    for wish in (web(listen=22), web(listen="20-30", to_port="20-30"), web(listen=22, address="192.168.1.5")):
+        with pytest.raises(HostError) as refused:
+            planned(PLANNERS["port_forwards"], request("port_forwards", wish), {**QUIET, **host(SSHD)})
+        assert str(refused.value).startswith(
+            "port_forwards[22].listen: sshd (pid 44) listens on tcp 0.0.0.0:22, and would"
+        )
+
+
+def test_a_process_that_came_after_the_forward_is_warned_of_and_changes_nothing() -> None:
+    assert SSHD
+    wish = request("port_forwards", web(listen=22))
+    state = {**made(wish, QUIET), **host(SSHD)}
+    assert not planned(PLANNERS["port_forwards"], wish, state)
+    assert shadowed(wish, state) == [
+        "port_forwards[22]: sshd (pid 44) listens on tcp 0.0.0.0:22, but what is sent there goes to 192.168.233.101"
+    ]
+    made(request("port_forwards", web(listen=22, to_address="192.168.233.102")), state)
+
+
+# What is found out only on the host
+
+
+def test_a_target_outside_of_its_network_is_refused_by_name() -> None:
+    state = made(request("policies", nat_policy()), QUIET)
+    wish = request("port_forwards", web(to_address="192.168.234.101"))
+    with pytest.raises(
+        HostError,
+        match=r"^port_forwards\[8080\]\.to_address: 192\.168\.234\.101 is outside 192\.168\.233\.0/24 of vmnet8$",
+    ):
+        require_targets(wish, PLANNERS["port_forwards"](wish, state), state)
+    for right in (web(), web(bridge="br-of-others", to_address="10.9.9.9")):
+        wish = request("port_forwards", right)
+        require_targets(wish, PLANNERS["port_forwards"](wish, state), state)
+
+
+def test_an_uplink_that_the_host_does_not_have_is_refused_by_name() -> None:
+    there = host(Interface("lo"), Interface("eth0"))
+    for option, make in (
+        ("policies", nat_policy),
+        ("nat", lambda **v: nat(bridge="vmnet8", subnets=["10.0.0.0/24"], **v)),
+    ):
+        wish = request(option, make(uplinks=["eth0", "eth7"]))
+        with pytest.raises(HostError) as refused:
+            require_uplinks(wish, PLANNERS[option](wish, QUIET), there)
+        assert str(refused.value) == f"{option}[vmnet8].uplinks[1]: there is no interface eth7; the host has eth0, lo"
+        require_uplinks(request(option, make(uplinks=["eth0"])), PLANNERS[option](wish, QUIET), there)
 
 
 # Any sequence of runs
@@ -302,7 +399,7 @@ def of_scope(state: State, scope: str, module: str) -> set[Element]:
 def test_any_runs_leave_nothing_to_do_records_that_equal_the_kernel_and_others_alone(
     runs: list[Request], was: str, foreign: bool
 ) -> None:
-    start = host(Sysctl(FORWARD4, was), Sysctl(FORWARD6, "0"))
+    start = host(Sysctl(FORWARD4, was), Sysctl(FORWARD6, "0"), *(Sysctl(route_localnet(b), "0") for b in BRIDGES))
     state: State = dict(start)
     for wish in runs:
         plan = PLANNERS[wish.option]
@@ -343,7 +440,11 @@ def test_any_runs_leave_nothing_to_do_records_that_equal_the_kernel_and_others_a
 @given(st.lists(wishes(), min_size=1, max_size=3))
 def test_the_program_is_the_same_whatever_the_networks_are(runs: list[Request]) -> None:
     for wish in runs:
-        change = PLANNERS[wish.option](wish, QUIET)
+        try:
+            change = PLANNERS[wish.option](wish, QUIET)
+        except HostError as refused:
+            assert " is already that of " in str(refused)
+            continue
         if elements(change.after):
             assert files_of(change.after)[layout.PROGRAM] == ruleset.program()
             text = ruleset.transaction(change.only(Element.kind, Program.kind))

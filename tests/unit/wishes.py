@@ -41,7 +41,17 @@ def policies_of(draw: st.DrawFn, bridge: str) -> Policy:
 
 @st.composite
 def nats(draw: st.DrawFn, bridge: str) -> SourceNat:
-    return nat(bridge=bridge, subnets=draw(subnets_of(bridge)), uplinks=draw(UPLINKS))
+    subnets = draw(subnets_of(bridge))
+    four, six = (any(mark in subnet for subnet in subnets) for mark in ".:")
+    to4 = draw(st.sampled_from([[], ["192.168.1.5"], ["192.168.1.5-192.168.1.9"]])) if four else []
+    to6 = draw(st.sampled_from([[], ["2001:db8::5"]])) if six else []
+    return nat(
+        bridge=bridge,
+        subnets=subnets,
+        uplinks=draw(UPLINKS),
+        to_addresses=[*to4, *to6],
+        to_ports=draw(st.none() | st.just("2000-2999")) if to4 else None,
+    )
 
 
 @st.composite
@@ -60,4 +70,5 @@ def forwards(draw: st.DrawFn, bridge: str) -> PortForward:
         to_address=draw(st.sampled_from(["10.0.0.101", "10.0.0.102"] if four else ["fd00::101"])),
         to_port=to and f"{to}-{to + size - 1}",
         sources=draw(st.none() | st.lists(st.sampled_from(sources), unique=True, min_size=1)),
+        loopback=draw(st.none() | st.booleans()),
     )

@@ -24,7 +24,7 @@ except ImportError:
 
 from .._model import net
 from .._model.errors import HostError
-from .._model.port_forward import from_elements
+from .._model.port_forward import parts
 from .._model.ruleset import Element
 from .._plan.core import Plan
 
@@ -85,15 +85,15 @@ def _listeners(plan: Plan) -> Iterator[_Listener]:
     for element, is_gone in [*((e, True) for e in gone), *((e, False) for e in come)]:
         if not isinstance(element, Element) or element.module != "port_forwards":
             continue
-        entry: Any = from_elements([element])[0]
-        if is_gone or entry["protocol"] == "udp":
+        forward = parts(element)
+        if is_gone or forward.protocol == "udp":
             yield _Listener(
-                family=int(element.set[-1]),
-                protocol=_PROTOCOLS[entry["protocol"]],
-                port=int(entry["listen"]),
-                address=entry["address"],
-                source=net.subnet(entry["sources"][0]) if entry["sources"] else None,
-                target=(entry["to_address"], int(entry["to_port"])) if is_gone else None,
+                family=forward.family,
+                protocol=_PROTOCOLS[forward.protocol],
+                port=forward.port,
+                address=forward.address,
+                source=net.subnet(forward.source) if forward.source else None,
+                target=(forward.to_address, forward.to_port) if is_gone else None,
             )
 
 

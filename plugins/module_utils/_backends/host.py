@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterable
 
 from .._model import layout
 from .._model.dhcp import ChecksumFix, Daemon, HeldLease, Leases
 from .._model.errors import HostError
 from .._model.links import Bridge, Tap
-from .._model.resource import File, Key, State, Sysctl, by_key
+from .._model.resource import File, Interface, Key, State, Sysctl, by_key
 from .._model.ruleset import Counter, Element, Program
 from .._plan.core import Plan
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
-from . import daemons, dnsmasq, files, leases, links, nft, sysctl, systemd, tc
+from . import daemons, dnsmasq, files, leases, links, nft, sockets, sysctl, systemd, tc
 
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
 _FILES = (
@@ -42,7 +43,8 @@ def machine_id() -> str:
 
 
 def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
-    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element`` (and what was counted), ``leases``."""
+    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element`` (and what was counted), ``interface``,
+    ``socket``, ``leases``."""
     kinds = set(kinds)
     found = files.read(_FILES)
     state = by_key(found)
@@ -57,6 +59,10 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         recorded = state.get(Key(File.kind, layout.SYSCTLS))
         ours = parse_sysctls(recorded.text) if isinstance(recorded, File) else {}
         state.update(by_key(sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *ours]))))
+    if "interface" in kinds:
+        state.update(by_key(Interface(name) for _index, name in socket.if_nameindex()))
+    if "socket" in kinds:
+        state.update(by_key(sockets.read()))
     if "leases" in kinds:
         state.update(by_key(leases.read()))
         state.update(by_key(daemons.read()))

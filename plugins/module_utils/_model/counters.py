@@ -36,17 +36,16 @@ def of_forwards(elements: Iterable[Element], counters: Iterable[Counter]) -> lis
     What the host itself sends through a forward does not cross it and is not counted. Forwards of one port that differ only
     in their sources share a counter.
     """
-    elements = [e for e in elements if e.module == "port_forwards"]
+    elements = sorted((e for e in elements if e.module == "port_forwards"), key=lambda e: e.name)
     found: dict[tuple[str, ...], Counted] = {port_forward.listener(e): _nothing() for e in elements}
     for counter in counters:
         direction = {"vn_received": "received", "vn_sent": "sent"}.get(counter.set[:-1])
         if direction:
             on_address, on_any = _listeners(counter)
             _add(found.get(on_address) or found.get(on_any), direction, counter)
+    shown = [e for e in elements if not port_forward.parts(e).is_loopback]
     return [
-        {**entry, **found[port_forward.listener(e)]}
-        for e in sorted(elements, key=lambda e: e.name)
-        for entry in port_forward.from_elements([e])
+        {**entry, **found[port_forward.listener(e)]} for e, entry in zip(shown, port_forward.from_elements(elements))
     ]
 
 

@@ -17,6 +17,7 @@ from .dhcp import DhcpNetwork
 from .errors import InputError
 from .fields import Fields, entries, refuse_duplicates
 from .links import DEFAULT_MTU, Tap
+from .nat import SourceNat
 from .policy import DEFAULT_SERVICES, host_service
 from .port_forward import PortForward, refuse_conflicts
 
@@ -47,7 +48,7 @@ class Guest:
 
 @dataclass(frozen=True)
 class Network:
-    """One network of any mode; what a mode does not have is empty. ``dhcp`` is an entry of the module dhcp."""
+    """One network of any mode; what a mode does not have is empty. ``dhcp`` and ``nat`` are entries of these modules."""
 
     at: str
     mode: str
@@ -56,6 +57,8 @@ class Network:
     addresses: tuple[net.Interface, ...] = ()
     uplink: Optional[str] = None
     uplinks: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    nat: Optional[Mapping[str, Any]] = None
     ipv6: str = "nat"
     isolate_guests: bool = False
     host_services: tuple[str, ...] = ()
@@ -111,6 +114,7 @@ def check_together(networks: Iterable[Network]) -> None:
         names = ((f"{guest.at}.name", guest.name, "the name") for guest in network.guests)
         refuse_duplicates(names)
     _refuse_overlaps(networks)
+    _refuse_unknown_peers(networks)
     refuse_conflicts(forward for network in networks for forward in network.all_forwards())
 
 
@@ -143,8 +147,24 @@ def _nat(entry: Fields) -> Network:
             for forward in _forwards(fields, network.name, lambda f: (f.required("to_address", net.address),))
         ),
     )
+    network = replace(network, nat=_source_nat(entry, network))
     entry.nothing_else()
     return network
+
+
+def _source_nat(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
+    """The entry for the module nat, checked as that module will."""
+    translated = [subnet for subnet in network.subnets if subnet.version == 4 or network.ipv6 == "nat"]
+    to = {name: entry.raw(name) for name in ("to_addresses", "to_ports") if entry.raw(name)}
+    result = {
+        "bridge": network.name,
+        "subnets": [str(subnet) for subnet in translated],
+        "uplinks": list(network.uplinks),
+        **to,
+    }
+    if translated or to:
+        SourceNat.parse(Fields(result, entry.at))
+    return result if translated else None
 
 
 def _bridged(entry: Fields) -> Network:
@@ -177,6 +197,7 @@ def _with_addresses(entry: Fields, mode: str) -> Network:
         mtu=mtu,
         addresses=addresses,
         isolate_guests=isolate,
+        peers=entry.each("peers", net.interface_name),
         host_services=entry.each("host_services", host_service, DEFAULT_SERVICES),
         guests=tuple(_guest(guest, name, addresses, mode, isolate) for guest in entry.entries("guests", "name")),
     )
@@ -261,7 +282,7 @@ def _forwards(
             entry.place("to_port"),
             f"has {len(to_port)} items and listen has {len(listen)}; give one for each, or leave it out",
         )
-    common = {name: entry.raw(name) for name in ("protocol", "address", "sources")}
+    common = {name: entry.raw(name) for name in ("protocol", "address", "sources", "loopback")}
     sources = dict.fromkeys(to_addresses, common["sources"])
     if len(to_addresses) > 1 and common["sources"]:  # a target of each family: each has those of its own
         parsed = entry.each("sources", net.subnet)
@@ -326,6 +347,18 @@ def _refuse_overlaps(networks: list[Network]) -> None:
                 if not same and subnet.version == taken.version and subnet.overlaps(taken):
                     raise InputError(at, f"{network.addresses[index]} overlaps {taken} of {other}")
             seen.append((network.at, subnet))
+
+
+def _refuse_unknown_peers(networks: list[Network]) -> None:
+    """A peer is another network of the same host whose guests the host routes for."""
+    for network in networks:
+        routed = sorted(n.name for n in networks if n.mode != "bridged" and n is not network)
+        for index, peer in enumerate(network.peers):
+            if peer not in routed:
+                others = ", ".join(routed) or "none"
+                raise InputError(
+                    f"{network.at}.peers[{index}]", f"{peer} is no other network of this host; there is {others}"
+                )
 
 
 def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
@@ -394,18 +427,16 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
         "subnets": subnets,
         "mode": "nat" if network.mode == "nat" else "isolated",
         "host_services": list(network.host_services),
+        "peers": list(network.peers),
         "isolate_guests": network.isolate_guests,
     }
     if network.mode == "nat":
         policy.update(ipv6_mode=network.ipv6, uplinks=list(network.uplinks))
-    translated = [subnet for subnet in network.subnets if subnet.version == 4 or network.ipv6 == "nat"]
     return {
         "bridges": [bridge],
         "taps": [_tap_entry(network, guest, guest.tap) for guest in network.guests if guest.tap],
         "dhcp": [dict(network.dhcp)] if network.dhcp else [],
-        "nat": [{"bridge": name, "subnets": [str(s) for s in translated], "uplinks": list(network.uplinks)}]
-        if translated
-        else [],
+        "nat": [dict(network.nat)] if network.nat else [],
         "port_forwards": [_entry(forward) for _at, forward in network.all_forwards()],
         "policies": [policy],
     }
@@ -427,6 +458,8 @@ def _entry(forward: PortForward) -> dict[str, Any]:
     }
     if forward.address:
         entry["address"] = str(forward.address)
+    if forward.loopback:
+        entry["loopback"] = True
     if forward.sources:
         entry["sources"] = [str(source) for source in forward.sources]
     return entry

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import net
 from .errors import InputError
@@ -16,13 +16,14 @@ from .policy import subnet_key
 from .ruleset import Element, element
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
 
 @dataclass(frozen=True)
 class PortForward:
     """``listen`` on ``address`` (None: every address of the host) leads to ``to_address``, ports in the same order from ``to_port``.
 
-    ``sources`` are the only ones that get through; none: any.
+    ``sources`` are the only ones that get through; none: any. ``loopback``: the host's own 127.0.0.1 or ::1 leads there too.
     """
 
     bridge: str
@@ -32,6 +33,7 @@ class PortForward:
     to_address: net.Address
     to_port: range
     sources: tuple[net.Network, ...]
+    loopback: bool = False
 
     @classmethod
     def parse(cls, entry: Fields) -> PortForward:
@@ -44,6 +46,7 @@ class PortForward:
             to_address=entry.required("to_address", net.address),
             to_port=entry.optional("to_port", net.ports, listen),
             sources=_widest(entry.each("sources", net.subnet)),
+            loopback=entry.optional("loopback", net.boolean, False),
         )
         entry.nothing_else()
         parsed.check(entry)
@@ -69,7 +72,7 @@ class PortForward:
         if self.address is not None and self.address.is_loopback:
             raise InputError(
                 entry.place("address"),
-                f"{self.address} is a loopback address; name an address of the host on its network",
+                f"{self.address} is a loopback address; name an address of the host on its network, or set loopback",
             )
         for index, source in enumerate(self.sources):
             if source.version != family:
@@ -92,11 +95,14 @@ class PortForward:
         )
         address = [] if self.address is None else [str(self.address)]
         sources: list[list[str]] = [[subnet_key(source)] for source in self.sources] or [[]]
+        keys = [(name, [*source, *address]) for source in sources]
+        if self.loopback:
+            family = self.to_address.version
+            keys.append((f"vn_forwards{family}", [LOOPBACK[family]]))
         return [
             element(
-                name,
-                *source,
-                *address,
+                set_name,
+                *key,
                 self.protocol,
                 port,
                 value=f"{self.to_address} . {to_port}",
@@ -104,13 +110,43 @@ class PortForward:
                 bridge=self.bridge,
             )
             for port, to_port in zip(self.listen, self.to_port)
-            for source in sources
+            for set_name, key in keys
         ]
+
+
+class Parts(NamedTuple):
+    """What an element of a port forward says."""
+
+    family: int
+    source: Optional[str]
+    address: Optional[str]
+    protocol: str
+    port: int
+    to_address: str
+    to_port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.address == LOOPBACK[self.family]
+
+
+def parts(e: Element) -> Parts:
+    key = list(e.parts)
+    source = key.pop(0) if "_from" in e.set else None
+    address = key.pop(0) if "_any" not in e.set else None
+    to_address, to_port = e.value.split(" . ")
+    return Parts(int(e.set[-1]), source, address, key[0], int(key[1]), to_address, int(to_port))
 
 
 def listener(e: Element) -> tuple[str, ...]:
     """What an element of a port forward listens on, whatever sources it lets through: family, and (address,) protocol, port."""
     return (e.set[-1], *(e.parts[1:] if "_from" in e.set else e.parts))
+
+
+def from_loopback(elements: Iterable[Element]) -> set[str]:
+    """The bridges that the host's 127.0.0.1 leads to."""
+    loopback = f"vn_forwards4 {LOOPBACK[4]} "
+    return {e.bridge for e in elements if e.name.startswith(loopback)}
 
 
 def refuse_conflicts(forwards: Iterable[tuple[str, PortForward]]) -> None:
@@ -138,22 +174,25 @@ def _widest(sources: Iterable[net.Network]) -> tuple[net.Network, ...]:
 
 
 def from_elements(elements: Iterable[Element]) -> list[dict[str, object]]:
-    """One entry for each element."""
+    """One entry for each element, those of loopback addresses aside: they are a field of the first of the others."""
+    told = [(e, parts(e)) for e in sorted(elements, key=lambda e: e.name)]
+    on_loopback = {(p.family, p.protocol, p.port, e.value) for e, p in told if p.is_loopback}
     result: list[dict[str, object]] = []
-    for e in sorted(elements, key=lambda e: e.name):
-        parts = list(e.parts)
-        sources = [parts.pop(0)] if "_from" in e.set else []
-        address = parts.pop(0) if "_any" not in e.set else None
-        to_address, to_port = e.value.split(" . ")
+    for e, p in told:
+        listens = (p.family, p.protocol, p.port, e.value)
+        if p.is_loopback:
+            continue
         result.append(
             {
                 "bridge": e.bridge,
-                "protocol": parts[0],
-                "address": address,
-                "listen": parts[1],
-                "to_address": to_address,
-                "to_port": to_port,
-                "sources": sources or None,
+                "protocol": p.protocol,
+                "address": p.address,
+                "listen": str(p.port),
+                "to_address": p.to_address,
+                "to_port": str(p.to_port),
+                "sources": [p.source] if p.source else None,
+                "loopback": listens in on_loopback,
             }
         )
+        on_loopback.discard(listens)
     return result

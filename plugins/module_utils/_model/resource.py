@@ -77,6 +77,13 @@ class Sysctl(Resource):
 
 
 @dataclass(frozen=True)
+class Interface(Resource):
+    """That there is a network interface of this name."""
+
+    kind: ClassVar[str] = "interface"
+
+
+@dataclass(frozen=True)
 class Unit(Resource):
     """A systemd unit. ``current``: systemd has its unit file as it is on disk.
 

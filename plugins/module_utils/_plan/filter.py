@@ -15,8 +15,9 @@ from typing import Any, Callable
 from .._model import layout, net, port_forward
 from .._model.errors import HostError
 from .._model.policy import forwarding_families
-from .._model.resource import File, Key, Resource, State, Sysctl, Unit, by_key
+from .._model.resource import File, Interface, Key, Resource, State, Sysctl, Unit, by_key
 from .._model.ruleset import PROGRAM, Counter, Element, Program
+from .._model.socket import Socket
 from .._render import ruleset, sysctls
 from . import boot
 from .core import Plan, Request
@@ -24,6 +25,15 @@ from .core import Plan, Request
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 SYSCTLS = tuple(FORWARDING.values())
+
+
+def route_localnet(bridge: str) -> str:
+    """Whether a loopback address may be the source of what leaves by the bridge, and the destination of what is answered.
+
+    The packet filter keeps guests from using it.
+    """
+    return f"net/ipv4/conf/{bridge}/route_localnet"
+
 
 # Given the request: whether an element that this scope has already goes because of what is asked for.
 Replaces = Callable[[Request], Callable[[Element], bool]]
@@ -37,8 +47,18 @@ def replaces_bridge(request: Request) -> Callable[[Element], bool]:
 
 def replaces_listener(request: Request) -> Callable[[Element], bool]:
     """An entry stands for what it listens on, whatever sources were let through before: port forwards."""
-    listeners = {port_forward.listener(e) for e in _elements(request)}
-    return lambda old: port_forward.listener(old) in listeners
+    elements = _elements(request)
+    listeners = {port_forward.listener(e) for e in elements}
+    ports = {_port(e) for e in elements}
+    # Whether a loopback address leads there too is a field of the entry of the same port.
+    return lambda old: (
+        port_forward.listener(old) in listeners or (port_forward.parts(old).is_loopback and _port(old) in ports)
+    )
+
+
+def _port(e: Element) -> tuple[int, str, int]:
+    of = port_forward.parts(e)
+    return of.family, of.protocol, of.port
 
 
 def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], Plan]:
@@ -46,6 +66,7 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
 
     def plan(request: Request, host: State) -> Plan:
         records = _recorded(host)
+        known = {_identity(e) for elements in records.values() for e in elements}
         own = [f"{root}/{request.scope}/{module}.nft" for root in layout.ROOTS]
         goes = replaces(request)
         for path in own:
@@ -54,10 +75,11 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
             ]
         wanted = _elements(request) if request.present else []
         _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
+        _refuse_taken(request, [e for e in wanted if _identity(e) not in known], host)
         records[f"{layout.root(request.persistent)}/{request.scope}/{module}.nft"] += wanted
 
         kinds = (Element, Program, Counter, File, Unit, Sysctl)
-        before = {key: r for key, r in host.items() if isinstance(r, kinds)}
+        before: dict[Key, Resource] = {key: r for key, r in host.items() if isinstance(r, kinds)}
         after: dict[Key, Resource] = {k: r for k, r in before.items() if not isinstance(r, (Element, Program))}
         for path in own:
             boot.put_file(after, path, ruleset.render(records[path]))
@@ -66,7 +88,7 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         if elements:
             after[PROGRAM.key] = PROGRAM
         boot.put_file(after, layout.PROGRAM, ruleset.program() if elements else "")
-        _forward(host, after, forwarding_families(e for es in records.values() for e in es))
+        _set_parameters(before, after, elements.values())
         return boot.complete(request, before, after)
 
     return plan
@@ -123,6 +145,61 @@ def _refuse_conflicts(request: Request, wanted: list[Element], kept: list[Elemen
             raise HostError(f"{request.at(second)}.subnets: {narrow} overlaps {wide} of {first}")
 
 
+def _refuse_taken(request: Request, new: list[Element], host: State) -> None:
+    """Raises HostError for a new forward of a port that a process of the host listens on."""
+    sockets = [r for r in host.values() if isinstance(r, Socket)]
+    for e in new:
+        forward = port_forward.parts(e) if e.module == "port_forwards" else None
+        loser = next((socket for socket in sockets if forward and socket.would_lose(forward)), None)
+        if forward and loser:
+            raise HostError(
+                f"{request.at(forward.port)}.listen: {loser}, and would get nothing more; choose another port or address, or have it"
+                " listen elsewhere"
+            )
+
+
+def shadowed(request: Request, host: State) -> list[str]:
+    """What processes of the host listen on in vain, in words; they came after the forwards."""
+    sockets = [r for r in host.values() if isinstance(r, Socket)]
+    forwards = [port_forward.parts(e) for e in _of_scope(request, host, "port_forwards")] if sockets else []
+    return [
+        f"{request.at(forward.port)}: {socket}, but what is sent there goes to {forward.to_address}"
+        for forward in forwards
+        for socket in sockets
+        if socket.would_lose(forward)
+    ]
+
+
+def require_targets(request: Request, plan: Plan, host: State) -> None:
+    """Raises HostError for a target outside of its network, and where a parameter of a bridge that is not there is to be set."""
+    subnets: dict[str, list[net.Network]] = {}
+    for subnet, bridge in _subnets(r for r in host.values() if isinstance(r, Element)):
+        subnets.setdefault(bridge, []).append(subnet)
+    for entry in request.entries if request.present else ():
+        known = subnets.get(entry.bridge, [])
+        if known and not any(entry.to_address in subnet for subnet in known):
+            raise HostError(
+                f"{request.at(net.port_range(entry.listen))}.to_address: {entry.to_address} is outside"
+                f" {', '.join(map(str, net.in_order(known)))} of {entry.bridge}"
+            )
+    for key in plan.after:
+        if key.kind == Sysctl.kind and key.name.endswith("/route_localnet") and key not in host:
+            bridge = key.name.split("/")[-2]
+            port = min(e.parts[-1] for e in _elements(request) if e.bridge == bridge)
+            raise HostError(f"{request.at(port)}.loopback: there is no bridge {bridge} yet; make it first")
+
+
+def require_uplinks(request: Request, _plan: Plan, host: State) -> None:
+    """Raises HostError for an uplink that the host does not have."""
+    for entry in request.entries if request.present else ():
+        for index, uplink in enumerate(entry.uplinks):
+            if Key(Interface.kind, uplink) not in host:
+                there = ", ".join(sorted(key.name for key in host if key.kind == Interface.kind))
+                raise HostError(
+                    f"{request.at(entry.bridge)}.uplinks[{index}]: there is no interface {uplink}; the host has {there}"
+                )
+
+
 def _identity(e: Element) -> tuple[str, ...]:
     """What only one network can have: a listener, whatever sources it lets through, or else the element itself."""
     return port_forward.listener(e) if e.module == "port_forwards" else (e.name,)
@@ -135,10 +212,12 @@ def _subnets(elements: Iterable[Element]) -> Iterator[tuple[net.Network, str]]:
             yield net.subnet(e.parts[1]), e.bridge
 
 
-def _forward(host: State, after: dict[Key, Resource], families: set[int]) -> None:
-    """Turn forwarding on for the families that need it, remembering what was before, and back once none does."""
-    parameters = {key.name: r.value for key, r in host.items() if isinstance(r, Sysctl)}
-    settings = sysctls.parse(boot.text_of(host, layout.SYSCTLS))
+def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], elements: Iterable[Any]) -> None:
+    """Set what the elements need, remembering what was before, and set that again once nothing needs it."""
+    elements = list(elements)
+    parameters = {key.name: r.value for key, r in before.items() if isinstance(r, Sysctl)}
+    settings = sysctls.parse(boot.text_of(before, layout.SYSCTLS))
+    families = forwarding_families(elements)
     wanted = {}
     if 6 in families:
         # A host that forwards forgets its default routers, unless it is told to listen to them all the same (accept_ra=2);
@@ -147,6 +226,13 @@ def _forward(host: State, after: dict[Key, Resource], families: set[int]) -> Non
             n for n, value in parameters.items() if n.endswith("/accept_ra") and (value == "1" or n in settings)
         }
         wanted.update(dict.fromkeys(sorted(listening), "2"))
+    for bridge in sorted(port_forward.from_loopback(elements)):
+        name = route_localnet(bridge)
+        wanted[name] = "1"
+        if name not in parameters and name not in settings:
+            # An earlier task makes the bridge, with what is the kernel's default.
+            before[Key(Sysctl.kind, name)] = Sysctl(name, "0")
+            parameters[name] = "0"
     wanted.update({FORWARDING[family]: "1" for family in sorted(families)})
     for name, value in wanted.items():
         if name in parameters:
