@@ -10,13 +10,15 @@ import os
 import random
 import socket
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from .._model.errors import HostError
 from .._model.links import (
+    DEFAULT_PVID,
     PORT_DEFAULTS,
     Bridge,
     OtherLink,
+    Owner,
     Tap,
     Vlan,
     can_become,
@@ -33,31 +35,31 @@ from .netlink import GETADDR, GETLINK, Attribute, Netlink, attributes, connected
 _IPV6 = "/proc/sys/net/ipv6/conf"
 _TOGETHER = 1000  # links that are removed by one request; all that leads to it is sent at once
 _Attributes = dict[int, memoryview]
+_NOTHING = memoryview(b"")
 
 
 def read() -> list[Resource]:
     """Every link of the host. A tap without a bridge has the port flags that it would get there."""
     with connected() as netlink:
         links = _dump_links(netlink)
-        bridges = {index: _data(of) for index, _flags, of in links if _kind(of) == "bridge"}
-        filtering = {index for index, data in bridges.items() if _number(data, if_link.VLAN_FILTERING)}
+        filtering = {link.ifindex: link for link in links if link.type == "bridge" and _vlan_filtering(link)}
         vlans = _dump_vlans(netlink) if filtering else {}
         addresses = _dump_addresses(netlink)
-    names = {index: text(of[if_link.NAME]) for index, _flags, of in links}
+    names = {link.ifindex: link.name for link in links}
     ports: dict[int, list[str]] = {}
-    for index, _flags, of in links:
-        ports.setdefault(_number(of, if_link.MASTER), []).append(names[index])
+    for link in links:
+        ports.setdefault(link.master, []).append(link.name)
     found: list[Resource] = []
-    for index, flags, of in links:
-        master = _number(of, if_link.MASTER)
-        if index in bridges:
-            found.append(_bridge(flags, of, tuple(addresses.get(index, ())), tuple(ports.get(index, ()))))
-        elif _is_persistent_tap(of):
-            usual = _number(bridges[master], if_link.DEFAULT_PVID) if master in filtering else 0
-            vlan = _vlan(vlans.get(index, {}), usual) if master in filtering else None
-            found.append(_tap(flags, of, names.get(master), vlan))
+    for link in links:
+        bridge = names.get(link.master)
+        if link.type == "bridge":
+            found.append(_bridge(link, tuple(addresses.get(link.ifindex, ())), tuple(ports.get(link.ifindex, ()))))
+        elif _is_persistent_tap(link):
+            usual = _number(filtering[link.master].data, if_link.DEFAULT_PVID) if link.master in filtering else 0
+            vlan = _vlan(vlans.get(link.ifindex, {}), usual) if link.master in filtering else None
+            found.append(_tap(link, bridge, vlan))
         else:
-            found.append(_other(flags, of, names.get(master), tuple(addresses.get(index, ()))))
+            found.append(_other(link, bridge, tuple(addresses.get(link.ifindex, ()))))
     return found
 
 
@@ -107,7 +109,7 @@ def _put_taps(netlink: Netlink, taps: Sequence[tuple[Any, Tap]]) -> None:
 def _delete(netlink: Netlink, names: Sequence[str]) -> None:
     """All in one go: for each by itself the kernel waits until nobody can be using it any more, some 20 ms."""
     for start in range(0, len(names), _TOGETHER):
-        taken = {_number(of, if_link.GROUP) for _index, _flags, of in _dump_links(netlink)}
+        taken = {_number(link.of, if_link.GROUP) for link in _dump_links(netlink)}
         group = next(n for n in iter(lambda: random.randrange(1 << 16, 1 << 31), None) if n not in taken)
         netlink.send(link_requests.delete(names[start : start + _TOGETHER], group))
 
@@ -132,11 +134,39 @@ def _set_parameters(bridge: Bridge) -> None:
 # Reading
 
 
-def _dump_links(netlink: Netlink) -> list[tuple[int, int, _Attributes]]:
-    """(index, flags, attributes) of each."""
-    bodies = netlink.dump(GETLINK, if_link.LINK.pack(0, 0, 0, 0, 0), [_mask(if_link.NO_STATISTICS)])
-    fixed = [if_link.LINK.unpack_from(body) for body in bodies]
-    return [(of[2], of[3], attributes(body[if_link.LINK.size :])) for of, body in zip(fixed, bodies)]
+class _Link(NamedTuple):
+    """``of`` are its attributes, ``data`` those of its type, ``port`` those that it has as a port of a bridge."""
+
+    ifindex: int
+    flags: int
+    name: str
+    type: str
+    master: int
+    of: _Attributes
+    data: _Attributes
+    port: _Attributes
+
+
+def _dump_links(netlink: Netlink) -> list[_Link]:
+    return [
+        _link(body) for body in netlink.dump(GETLINK, if_link.LINK.pack(0, 0, 0, 0, 0), [_mask(if_link.NO_STATISTICS)])
+    ]
+
+
+def _link(body: memoryview) -> _Link:
+    _family, _type, index, flags, _change = if_link.LINK.unpack_from(body)
+    of = attributes(body[if_link.LINK.size :])
+    info = attributes(of.get(if_link.INFO, _NOTHING))
+    return _Link(
+        ifindex=index,
+        flags=flags,
+        name=text(of[if_link.NAME]),
+        type=text(info.get(if_link.KIND, _NOTHING)),
+        master=_number(of, if_link.MASTER),
+        of=of,
+        data=attributes(info.get(if_link.DATA, _NOTHING)),
+        port=attributes(info.get(if_link.SLAVE_DATA, _NOTHING)),
+    )
 
 
 def _dump_vlans(netlink: Netlink) -> dict[int, dict[int, int]]:
@@ -146,7 +176,7 @@ def _dump_vlans(netlink: Netlink) -> dict[int, dict[int, int]]:
     for body in netlink.dump(GETLINK, request, [_mask(if_link.COMPRESSED_VLANS)]):
         vlans = found.setdefault(if_link.LINK.unpack_from(body)[2], {})
         first = 0
-        for kind, data in each_attribute(attributes(body[if_link.LINK.size :]).get(if_link.AF_SPEC, memoryview(b""))):
+        for kind, data in each_attribute(attributes(body[if_link.LINK.size :]).get(if_link.AF_SPEC, _NOTHING)):
             if kind == if_link.VLAN_INFO:
                 flags, vid = if_link.VLAN.unpack(data)
                 first = first if flags & if_link.RANGE_END else vid
@@ -170,59 +200,61 @@ def _dump_addresses(netlink: Netlink) -> dict[int, list[str]]:
     return found
 
 
-def _bridge(flags: int, of: _Attributes, addresses: tuple[str, ...], ports: tuple[str, ...]) -> Bridge:
-    data = _data(of)
-    name = text(of[if_link.NAME])
+def _bridge(link: _Link, addresses: tuple[str, ...], ports: tuple[str, ...]) -> Bridge:
     return Bridge(
         addresses=addresses,
         ports=ports,
-        mac=_mac(of),
-        stp=bool(_number(data, if_link.STP)),
-        forward_delay=_number(data, if_link.FORWARD_DELAY) // if_link.USER_HZ,
-        ageing_time=_number(data, if_link.AGEING_TIME) // if_link.USER_HZ,
-        vlan_filtering=bool(_number(data, if_link.VLAN_FILTERING)),
+        stp=bool(_number(link.data, if_link.STP)),
+        forward_delay=_number(link.data, if_link.FORWARD_DELAY) // if_link.USER_HZ,
+        ageing_time=_number(link.data, if_link.AGEING_TIME) // if_link.USER_HZ,
+        vlan_filtering=_vlan_filtering(link),
         # A kernel without VLAN filtering has no such attribute; nothing differs there from the usual.
-        vlan_default_pvid=_number(data, if_link.DEFAULT_PVID, 1),
-        multicast_snooping=bool(_number(data, if_link.SNOOPING)),
-        ipv6=_speaks_ipv6(name),
-        **_common(name, flags, of),
+        vlan_default_pvid=_number(link.data, if_link.DEFAULT_PVID, DEFAULT_PVID),
+        multicast_snooping=bool(_number(link.data, if_link.SNOOPING)),
+        ipv6=_speaks_ipv6(link.name),
+        **_common(link),
     )
 
 
-def _tap(flags: int, of: _Attributes, bridge: Optional[str], vlan: Optional[Vlan]) -> Tap:
-    data = _data(of)
-    port = attributes(_info(of).get(if_link.SLAVE_DATA, memoryview(b""))) if bridge else {}
-    port_flags = {name: bool(_number(port, kind, PORT_DEFAULTS[name])) for name, kind in if_link.PORT_FLAGS.items()}
+def _tap(link: _Link, bridge: Optional[str], vlan: Optional[Vlan]) -> Tap:
+    flags: dict[str, Any] = {n: bool(_number(link.port, k, PORT_DEFAULTS[n])) for n, k in if_link.PORT_FLAGS.items()}
     return Tap(
         bridge=bridge,
-        owner=_number(data, if_link.TUN_OWNER) if if_link.TUN_OWNER in data else None,
-        group=_number(data, if_link.TUN_GROUP) if if_link.TUN_GROUP in data else None,
-        multi_queue=bool(_number(data, if_link.TUN_MULTI_QUEUE)),
-        vnet_hdr=bool(_number(data, if_link.TUN_VNET_HDR)),
-        mac=_mac(of),
+        owner=_number(link.data, if_link.TUN_OWNER) if if_link.TUN_OWNER in link.data else None,
+        group=_number(link.data, if_link.TUN_GROUP) if if_link.TUN_GROUP in link.data else None,
+        multi_queue=bool(_number(link.data, if_link.TUN_MULTI_QUEUE)),
+        vnet_hdr=bool(_number(link.data, if_link.TUN_VNET_HDR)),
         vlan=vlan,
-        in_use=bool(_number(of, if_link.CARRIER)),  # whether somebody has it open, also while it is down
-        **port_flags,
-        **_common(text(of[if_link.NAME]), flags, of),
+        in_use=bool(_number(link.of, if_link.CARRIER)),  # whether somebody has it open, also while it is down
+        **flags,
+        **_common(link),
     )
 
 
-def _other(flags: int, of: _Attributes, master: Optional[str], addresses: tuple[str, ...]) -> OtherLink:
-    name = text(of[if_link.NAME])
-    scope = owner(text(of.get(if_link.ALIAS, memoryview(b"")))).scope
-    wireless = os.path.isdir(f"/sys/class/net/{name}/wireless")
-    loopback = bool(flags & if_link.IFF_LOOPBACK)
-    return OtherLink(name, _kind(of) or "physical interface", master, scope, addresses, loopback, wireless)
+def _other(link: _Link, master: Optional[str], addresses: tuple[str, ...]) -> OtherLink:
+    return OtherLink(
+        link.name,
+        link.type or "physical interface",
+        master,
+        _owner(link).scope,
+        addresses,
+        loopback=bool(link.flags & if_link.IFF_LOOPBACK),
+        wireless=os.path.isdir(f"/sys/class/net/{link.name}/wireless"),
+    )
 
 
-def _common(name: str, flags: int, of: _Attributes) -> dict[str, Any]:
-    whose = owner(text(of.get(if_link.ALIAS, memoryview(b""))))
+def _common(link: _Link) -> dict[str, Any]:
     return {
-        "name": name,
-        **whose._asdict(),
-        "mtu": _number(of, if_link.MTU),
-        "up": bool(flags & if_link.IFF_UP),
+        "name": link.name,
+        **_owner(link)._asdict(),
+        "mac": bytes(link.of[if_link.MAC]).hex(":") if if_link.MAC in link.of else None,
+        "mtu": _number(link.of, if_link.MTU),
+        "up": bool(link.flags & if_link.IFF_UP),
     }
+
+
+def _owner(link: _Link) -> Owner:
+    return owner(text(link.of.get(if_link.ALIAS, _NOTHING)))
 
 
 def _vlan(vlans: dict[int, int], usual: int) -> Vlan:
@@ -231,29 +263,17 @@ def _vlan(vlans: dict[int, int], usual: int) -> Vlan:
     return Vlan(pvid, vlan_ranges(tagged), usual=(pvid, len(vlans)) == (usual, 1 if usual else 0))
 
 
-def _is_persistent_tap(of: _Attributes) -> bool:
-    data = _data(of) if _kind(of) == "tun" else {}
-    return _number(data, if_link.TUN_TYPE) == if_link.IS_TAP and bool(_number(data, if_link.TUN_PERSIST))
+def _vlan_filtering(link: _Link) -> bool:
+    return bool(_number(link.data, if_link.VLAN_FILTERING))
 
 
-def _info(of: _Attributes) -> _Attributes:
-    return attributes(of.get(if_link.INFO, memoryview(b"")))
-
-
-def _kind(of: _Attributes) -> str:
-    return text(_info(of).get(if_link.KIND, memoryview(b"")))
-
-
-def _data(of: _Attributes) -> _Attributes:
-    return attributes(_info(of).get(if_link.DATA, memoryview(b"")))
+def _is_persistent_tap(link: _Link) -> bool:
+    is_tap = link.type == "tun" and _number(link.data, if_link.TUN_TYPE) == if_link.IS_TAP
+    return is_tap and bool(_number(link.data, if_link.TUN_PERSIST))
 
 
 def _number(of: _Attributes, kind: int, default: int = 0) -> int:
     return number(of[kind]) if kind in of else default
-
-
-def _mac(of: _Attributes) -> Optional[str]:
-    return bytes(of[if_link.MAC]).hex(":") if if_link.MAC in of else None
 
 
 def _speaks_ipv6(name: str) -> bool:

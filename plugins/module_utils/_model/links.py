@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Optional
 from urllib.parse import quote, unquote
@@ -258,7 +258,7 @@ class OtherLink(Resource):
     wireless: bool = False
 
 
-PORT_DEFAULTS = {"isolated": False, "learning": True, "unicast_flood": True, "hairpin": False}
+PORT_DEFAULTS: Mapping[str, Any] = {"isolated": False, "learning": True, "unicast_flood": True, "hairpin": False}
 
 
 def can_become(old: Tap, new: Tap) -> bool:
