@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
 from . import _diff
-from ._backends import host, links, lock, systemd
+from ._backends import host, lock, systemd
 from ._model import layout, net
 from ._model.errors import HostError, InputError
 from ._model.fields import Fields, entries
@@ -79,7 +80,7 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
     """One at a time on a host, as root, and with what is wrong in words."""
     try:
         host.require_root()
-        if needs_pyroute2 and not links.HAS_PYROUTE2:
+        if needs_pyroute2 and find_spec("pyroute2") is None:
             _respawn_where_pyroute2_is(module)
         with lock.host_lock():
             result = work()
@@ -96,6 +97,8 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
     for warning in subject.warnings(request, state):
         module.warn(warning)
     result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}
+    if plan:
+        host.require_features(plan)
     if plan and not module.check_mode:
         subject.require(request, plan, state)
         host.apply(plan)
@@ -140,5 +143,7 @@ def _respawn_where_pyroute2_is(module: AnsibleModule) -> None:
         if interpreter:
             respawn_module(interpreter)
     module.fail_json(
-        msg=missing_required_lib("pyroute2", reason="to read and write links; its package is python3-pyroute2")
+        msg=missing_required_lib(
+            "pyroute2", reason="to read and write connection tracking; its package is python3-pyroute2"
+        )
     )

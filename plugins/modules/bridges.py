@@ -17,7 +17,6 @@ version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
   - tapestry.vmnet.resources
-  - tapestry.vmnet.resources.pyroute2
 options:
   bridges:
     description: The bridges.
@@ -50,6 +49,17 @@ options:
       ageing_time:
         description: Seconds after which a MAC address that was not seen is forgotten. The default is 300.
         type: int
+      vlan_filtering:
+        description:
+          - Whether the bridge keeps VLANs apart. The default is V(false).
+          - Its O(bridges[].ports) then carry every VLAN with its tag; what a tap carries says O(tapestry.vmnet.taps#module:taps[].vlan).
+          - Refused where the kernel was built without it.
+        type: bool
+      vlan_default_pvid:
+        description:
+          - The VLAN of frames without a tag, on the bridge itself and on every port for which nothing else is said.
+          - V(0) means none. The default is 1.
+        type: int
       multicast_snooping:
         description: Whether multicast goes only to the ports that asked for it. The default is V(true).
         type: bool
@@ -59,6 +69,10 @@ options:
           - They must not carry addresses. Taps are put on a bridge by M(tapestry.vmnet.taps).
         type: list
         elements: str
+      autostart:
+        description: Whether the bridge is brought up at boot. If not, the next run brings it up again.
+        type: bool
+        default: true
 seealso:
   - module: tapestry.vmnet.taps
 """
@@ -75,6 +89,13 @@ EXAMPLES = r"""
     bridges:
       - name: br0
         ports: [eth1]
+
+- name: A bridge to the physical network that keeps VLANs apart
+  tapestry.vmnet.bridges:
+    bridges:
+      - name: br0
+        ports: [eth1]
+        vlan_filtering: true
 """
 
 RETURN = r"""
@@ -122,8 +143,11 @@ def main() -> None:
                     "stp": {"type": "bool"},
                     "forward_delay": {"type": "int"},
                     "ageing_time": {"type": "int"},
+                    "vlan_filtering": {"type": "bool"},
+                    "vlan_default_pvid": {"type": "int"},
                     "multicast_snooping": {"type": "bool"},
                     "ports": {"type": "list", "elements": "str"},
+                    "autostart": {"type": "bool", "default": True},
                 },
             },
         ),
@@ -138,7 +162,6 @@ def main() -> None:
             parse=parse,
             plan=plan_bridges,
             show=show_links(Bridge),
-            needs_pyroute2=True,
         ),
     )
 

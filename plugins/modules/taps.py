@@ -16,7 +16,6 @@ version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
   - tapestry.vmnet.resources
-  - tapestry.vmnet.resources.pyroute2
 options:
   taps:
     description: The taps.
@@ -42,8 +41,13 @@ options:
           - Whether it can be opened several times, once for each queue. The default is V(false).
           - The kernel fixes this when the tap is made; a tap that is not in use is made anew to change it.
         type: bool
+      vnet_hdr:
+        description:
+          - Whether packets are read and written with a header for offloads (C(IFF_VNET_HDR)).
+          - Whoever opens the tap may choose otherwise, and most do; if given, this is put right while nobody has it open.
+        type: bool
       mac:
-        description: MAC address of the host's end, which is not the guest's. The kernel picks one if not given.
+        description: MAC address of the host's end, which is not the guest's. The default is derived from the host and the name.
         type: str
       mtu:
         description: Largest packet, in bytes. The default is that of the bridge.
@@ -60,6 +64,25 @@ options:
       hairpin:
         description: Whether frames may leave by it that came in by it. The default is V(false).
         type: bool
+      vlan:
+        description:
+          - The VLANs of the guest, on a bridge with O(tapestry.vmnet.bridges#module:bridges[].vlan_filtering=true).
+          - Without it, the tap is in the bridge's default VLAN, untagged.
+        type: dict
+        suboptions:
+          pvid:
+            description: The VLAN of frames without a tag, 1 to 4094. V(0) means that they are dropped.
+            type: int
+            default: 0
+          tagged:
+            description: VLANs whose frames have a tag, as numbers and ranges such as V(20) and V(30-39).
+            type: list
+            elements: str
+            default: []
+      autostart:
+        description: Whether the tap is made at boot. If not, the next run makes it again.
+        type: bool
+        default: true
 seealso:
   - module: tapestry.vmnet.bridges
 """
@@ -70,6 +93,16 @@ EXAMPLES = r"""
     taps:
       - {name: vnet0, bridge: vmnet8, owner: libvirt-qemu}
       - {name: vnet1, bridge: vmnet8, owner: libvirt-qemu}
+
+- name: A guest in one VLAN, and one that sorts out several by itself
+  tapestry.vmnet.taps:
+    taps:
+      - name: vnet0
+        bridge: br0
+        vlan: {pvid: 10}
+      - name: vnet1
+        bridge: br0
+        vlan: {tagged: [10, 20-29]}
 """
 
 RETURN = r"""
@@ -114,12 +147,21 @@ def main() -> None:
                     "owner": {"type": "str"},
                     "group": {"type": "str"},
                     "multi_queue": {"type": "bool"},
+                    "vnet_hdr": {"type": "bool"},
                     "mac": {"type": "str"},
                     "mtu": {"type": "int"},
                     "isolated": {"type": "bool"},
                     "learning": {"type": "bool"},
                     "unicast_flood": {"type": "bool"},
                     "hairpin": {"type": "bool"},
+                    "vlan": {
+                        "type": "dict",
+                        "options": {
+                            "pvid": {"type": "int", "default": 0},
+                            "tagged": {"type": "list", "elements": "str", "default": []},
+                        },
+                    },
+                    "autostart": {"type": "bool", "default": True},
                 },
             },
         ),
@@ -133,7 +175,6 @@ def main() -> None:
         plan=plan_taps,
         show=show_links(Tap),
         require=require_bridges,
-        needs_pyroute2=True,
     )
     run(module, subject)
 

@@ -10,7 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge, OtherLink, Tap, alias, owner
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
+    Bridge,
+    OtherLink,
+    Tap,
+    Vlan,
+    alias,
+    owner,
+)
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import Policy
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PortForward
@@ -148,15 +155,21 @@ def _put_bridge(state: dict[Key, Resource], old: Any, new: Bridge) -> None:
             for port in {*there, *(live.ports if live else ())}:
                 _enslave(state, port, new.name if port in there else None)
             ports = tuple(there)
-    scope, adopted = owner(alias(new.scope, new.adopted))
-    state[new.key] = replace(new, scope=scope, adopted=adopted, addresses=addresses, ports=ports)
+    whose = owner(alias(new.scope, new.adopted, new.label))._asdict()
+    state[new.key] = replace(new, **whose, addresses=addresses, ports=ports)
 
 
 def _put_tap(state: dict[Key, Resource], new: Tap) -> None:
     live: Any = state.get(new.key)
-    scope, adopted = owner(alias(new.scope, new.adopted))
-    mac = new.mac or (live.mac if live else KERNEL_MAC)
-    tap = replace(new, scope=scope, adopted=adopted, mac=mac, in_use=live.in_use if live else False)
+    whose = owner(alias(new.scope, new.adopted, new.label))._asdict()
+    bridge: Any = state.get(Key(Bridge.kind, new.bridge or ""))
+    filters = bool(bridge and bridge.vlan_filtering)
+    usual = Vlan(bridge.vlan_default_pvid, usual=True) if filters else None
+    vlan = (new.vlan or usual) if filters else None
+    if vlan and usual and vlan == usual:
+        vlan = usual
+    header = bool(new.vnet_hdr if new.vnet_hdr is not None else live and live.vnet_hdr)
+    tap = replace(new, **whose, vlan=vlan, vnet_hdr=header, in_use=live.in_use if live else False)
     if not tap.bridge:  # flags belong to a port of a bridge
         tap = replace(tap, isolated=False, learning=True, unicast_flood=True, hairpin=False)
     state[new.key] = tap

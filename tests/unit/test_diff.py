@@ -119,6 +119,8 @@ def test_every_attribute_of_a_link_has_a_line() -> None:
         "stp: no",
         "forward_delay: 15",
         "ageing_time: 300",
+        "vlan_filtering: no",
+        "vlan_default_pvid: 1",
         "multicast_snooping: yes",
         "ipv6: no",
         "up: yes",

@@ -16,11 +16,14 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors impor
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
     Bridge,
     Tap,
+    Vlan,
     alias,
     new_bridge,
     new_tap,
     owner,
     stable_mac,
+    vlan_ids,
+    vlan_ranges,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import fill
 from ansible_collections.tapestry.vmnet.plugins.module_utils._render import batch
@@ -30,7 +33,15 @@ NAMES = st.from_regex(r"[a-z0-9_][a-zA-Z0-9_.-]{0,14}", fullmatch=True)
 SCOPES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,31}", fullmatch=True)
 MACS = st.integers(1, 2**40).map(lambda n: ":".join(f"{octet:02x}" for octet in (2 * (n % 7) << 40 | n).to_bytes(6)))
 MTUS = st.integers(68, 65535)
+LABELS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+VIDS = st.sets(st.integers(1, 4094), max_size=20)
 ADDRESSES = st.sampled_from(["10.0.0.1/24", "192.168.233.2/24", "10.9.8.7/32", "fd00:233::2/64", "2001:db8::1/128"])
+
+
+@st.composite
+def vlans(draw: Any) -> Vlan:
+    pvid = draw(st.integers(0, 4094))
+    return Vlan(pvid, vlan_ranges(draw(VIDS) - {pvid}))
 
 
 @st.composite
@@ -47,6 +58,8 @@ def bridges(draw: Any) -> Bridge:
         stp=draw(st.booleans()),
         forward_delay=draw(st.integers(2, 30)),
         ageing_time=draw(st.integers(0, 1_000_000)),
+        vlan_filtering=draw(st.booleans()),
+        vlan_default_pvid=draw(st.integers(0, 4094)),
         multicast_snooping=draw(st.booleans()),
     )
 
@@ -65,14 +78,16 @@ def taps(draw: Any) -> Tap:
         owner=draw(ids),
         group=draw(ids),
         multi_queue=not adopted and draw(st.booleans()),
-        mac=draw(st.none() | MACS),
+        vnet_hdr=None if adopted else draw(st.none() | st.just(True)),
+        mac=draw(MACS),
         mtu=draw(MTUS),
         isolated=draw(flag),
         learning=draw(flag),
         unicast_flood=draw(flag),
         hairpin=draw(flag),
+        vlan=draw(st.none() | vlans()) if bridge else None,
     )
-    return fill(tap, new_tap(tap.name, 1500))
+    return fill(tap, new_tap(tap.name, 1500, "m"))
 
 
 @given(st.lists(bridges(), unique_by=lambda b: b.name, max_size=4))
@@ -104,7 +119,7 @@ def test_the_batch_of_a_bridge_is_what_ip_reads() -> None:
     )
     assert batch.render_bridges([bridge]) == (
         "# vmnet8\n"
-        "link add name vmnet8 type bridge\n"
+        "link add name vmnet8 mtu 1499 type bridge\n"
         "link set dev vmnet8 alias vmnet:nat\n"
         "link set dev vmnet8 address 02:00:00:00:00:08\n"
         "link set dev vmnet8 mtu 1500\n"
@@ -117,15 +132,65 @@ def test_the_batch_of_a_bridge_is_what_ip_reads() -> None:
     )
 
 
+def test_a_bridge_that_filters_vlans_leads_all_of_them_to_the_physical_network() -> None:
+    bridge = replace(new_bridge("br0", "m"), scope="lan", ports=("eth1",), vlan_filtering=True, vlan_default_pvid=10)
+    lines = batch.render_bridges([bridge]).splitlines()
+    assert [line for line in lines if "vlan" in line] == [
+        "link set dev br0 type bridge vlan_default_pvid 10 vlan_filtering 1",
+        "vlan add dev eth1 vid 1-9",
+        "vlan add dev eth1 vid 11-4094",
+    ]
+
+
+def test_a_kernel_without_vlan_filtering_hears_nothing_of_it() -> None:
+    bridge = replace(new_bridge("br0", "m"), scope="lan", ports=("eth1",))
+    assert "vlan" not in batch.render_bridges([bridge]).replace("vmnet:lan", "")
+
+
+@pytest.mark.parametrize(
+    ("vlan", "lines"),
+    [
+        (Vlan(10), ["add dev vnet0 vid 10 pvid untagged", "del dev vnet0 vid 1-9", "del dev vnet0 vid 11-4094"]),
+        (Vlan(0), ["del dev vnet0 vid 1-4094"]),
+        (
+            Vlan(1, ("2-4094",)),
+            ["add dev vnet0 vid 1 pvid untagged", "add dev vnet0 vid 2-4094"],
+        ),
+    ],
+)
+def test_a_tap_is_in_the_vlans_that_were_asked_for_and_in_no_other(vlan: Vlan, lines: list[str]) -> None:
+    tap = replace(new_tap("vnet0", 1500, "m"), scope="lan", bridge="br0", vlan=vlan)
+    shown = batch.render_taps([tap]).splitlines()
+    assert [line for line in shown if line.startswith("vlan ")] == [f"vlan {line}" for line in lines]
+    assert batch.parse_taps("\n".join(shown))["vnet0"].vlan == vlan
+
+
+@given(VIDS)
+def test_vlans_are_written_as_the_fewest_ranges(vids: set[int]) -> None:
+    ranges = vlan_ranges(vids)
+    assert {vid for text in ranges for vid in vlan_ids(text)} == vids
+    assert len(ranges) == len([vid for vid in vids if vid - 1 not in vids])
+
+
 def test_the_batch_of_a_tap_is_what_ip_reads() -> None:
     tap = replace(
-        new_tap("vnet0", 9000), scope="nat", bridge="vmnet8", owner=64055, group=0, multi_queue=True, isolated=True
+        new_tap("vnet0", 9000, "m"),
+        scope="nat",
+        bridge="vmnet8",
+        owner=64055,
+        group=0,
+        mac="02:00:00:00:00:09",
+        multi_queue=True,
+        vnet_hdr=True,
+        isolated=True,
     )
     assert batch.render_taps([tap]) == (
         "# vnet0\n"
-        "tuntap add dev vnet0 mode tap user 64055 group 0 multi_queue\n"
+        "tuntap add dev vnet0 mode tap user 64055 group 0 multi_queue vnet_hdr\n"
         "link set dev vnet0 alias vmnet:nat\n"
+        "link set dev vnet0 address 02:00:00:00:00:09\n"
         "link set dev vnet0 mtu 9000\n"
+        "link set dev vnet0 addrgenmode none\n"
         "link set dev vnet0 master vmnet8\n"
         "link set dev vnet0 type bridge_slave isolated on learning on flood on hairpin off\n"
         "link set dev vnet0 up\n"
@@ -134,21 +199,28 @@ def test_the_batch_of_a_tap_is_what_ip_reads() -> None:
 
 def test_boot_does_not_make_what_was_adopted() -> None:
     bridge = replace(new_bridge("br0", "m"), scope="lan", adopted=True)
-    tap = replace(new_tap("vnet0", 1500), scope="lan", adopted=True)
+    tap = replace(new_tap("vnet0", 1500, "m"), scope="lan", adopted=True)
     assert "link add" not in batch.render_bridges([bridge])
     assert "tuntap" not in batch.render_taps([tap])
     assert 'alias "vmnet:lan adopted"' in batch.render_bridges([bridge])
 
 
-@given(SCOPES, st.booleans())
-def test_the_owner_of_an_alias_is_whose_alias_it_is(scope: str, adopted: bool) -> None:
-    assert owner(alias(scope, adopted)) == (scope, adopted)
+@given(SCOPES, LABELS)
+def test_the_owner_of_an_alias_is_whose_alias_it_is(scope: str, label: str) -> None:
+    assert owner(alias(scope)) == (scope, False, "")
+    assert owner(alias(scope, True, label)) == (scope, True, label)
+
+
+@given(SCOPES, LABELS)
+def test_the_alias_of_an_adopted_link_survives_the_batch(scope: str, label: str) -> None:
+    tap = replace(new_tap("vnet0", 1500, "m"), scope=scope, adopted=True, label=label)
+    assert batch.parse_taps(batch.render_taps([tap]))["vnet0"].label == label
 
 
 @pytest.mark.parametrize("text", ["", "uplink to rack 3", "VMNET:nat", " vmnet:nat"])
 def test_the_alias_of_somebody_else_is_nobody_s(text: str) -> None:
-    assert owner(text) == (None, False)
-    assert alias(None) == ""
+    assert owner(text) == (None, False, text)
+    assert alias(None, label=text) == text
 
 
 @given(st.text(), NAMES)
@@ -192,7 +264,30 @@ def test_what_an_entry_leaves_out_stays_open() -> None:
 REFUSED = [
     ("a bridge without a name", bridge_entry, {}, "bridges[None].name: is missing"),
     ("an unknown field", bridge_entry, {"name": "br0", "address": []}, "bridges[br0].address: is not a field of it"),
-    ("a field of later", bridge_entry, {"name": "br0", "vlan_filtering": True}, "vlan_filtering: is not a field of it"),
+    (
+        "a VLAN that is none",
+        tap_entry,
+        {"name": "vnet0", "vlan": {"pvid": 4095}},
+        "taps[vnet0].vlan.pvid: 4095 is out of range; 0 to 4094",
+    ),
+    (
+        "a VLAN with and without tag",
+        tap_entry,
+        {"name": "vnet0", "vlan": {"pvid": 10, "tagged": ["5-15"]}},
+        "taps[vnet0].vlan.tagged: 10 is the pvid",
+    ),
+    (
+        "a range of VLANs the wrong way round",
+        tap_entry,
+        {"name": "vnet0", "vlan": {"tagged": ["1", "30-20"]}},
+        "taps[vnet0].vlan.tagged[1]: 30-20: the range ends before it begins; did you mean 20-30",
+    ),
+    (
+        "an unknown field of a VLAN",
+        tap_entry,
+        {"name": "vnet0", "vlan": {"id": 10}},
+        "taps[vnet0].vlan.id: is not a field of it; it has pvid, tagged",
+    ),
     (
         "a bad address",
         bridge_entry,

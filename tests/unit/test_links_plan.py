@@ -18,6 +18,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import
     Bridge,
     OtherLink,
     Tap,
+    Vlan,
     new_bridge,
     new_tap,
     stable_mac,
@@ -45,6 +46,7 @@ from ansible_collections.tapestry.vmnet.tests.unit.support import (
     tap_entry,
 )
 
+TAP = Tap("vnet0")
 MACHINE = "b08dfa6083e7567a1921a715000001fb"
 RECORD = "/etc/vmnet/default/bridges.batch"
 PARAMETERS = "/etc/vmnet/default/bridges.sysctl"
@@ -64,7 +66,7 @@ def a_bridge(name: str, **values: Any) -> Bridge:
 
 
 def a_tap(name: str, **values: Any) -> Tap:
-    return replace(new_tap(name, 1500), **{"mac": KERNEL_MAC, **values})
+    return replace(new_tap(name, 1500, MACHINE), **{"mac": KERNEL_MAC, "vnet_hdr": False, **values})
 
 
 def nic(name: str, **values: Any) -> OtherLink:
@@ -101,6 +103,8 @@ def test_a_bridge_of_which_only_the_name_is_given_has_the_kernel_s_times_a_stabl
         stp=False,
         forward_delay=15,
         ageing_time=300,
+        vlan_filtering=False,
+        vlan_default_pvid=1,
         multicast_snooping=True,
         ipv6=False,
     )
@@ -337,9 +341,10 @@ def test_a_tap_has_what_was_asked_for_and_boot_has_the_same() -> None:
     )
     entry = replace(entry, owner=64055, group=108)
     after = made(taps(entry), state)
-    assert get(after, Tap, "vnet0") == fill(replace(entry, scope="default"), new_tap("vnet0", 1500))
+    expected = fill(replace(entry, scope="default"), new_tap("vnet0", 1500, MACHINE))
+    assert get(after, Tap, "vnet0") == replace(expected, vnet_hdr=False)
     assert get(after, Bridge, "br0").ports == ("vnet0",)
-    assert batch.parse_taps(files_of(after)["/etc/vmnet/default/taps.batch"]) == {"vnet0": get(after, Tap, "vnet0")}
+    assert batch.parse_taps(files_of(after)["/etc/vmnet/default/taps.batch"]) == {"vnet0": expected}
 
 
 def test_a_tap_takes_the_mtu_of_its_bridge() -> None:
@@ -347,12 +352,87 @@ def test_a_tap_takes_the_mtu_of_its_bridge() -> None:
     assert get(after, Tap, "vnet0").mtu == 9000
 
 
-def test_the_mac_of_a_tap_is_the_kernel_s_unless_one_was_asked_for() -> None:
+def test_the_mac_of_a_tap_is_the_same_at_every_boot() -> None:
     after = made(taps(tap_entry(name="vnet0")), {})
-    assert get(after, Tap, "vnet0").mac == KERNEL_MAC
-    assert "address" not in files_of(after)["/etc/vmnet/default/taps.batch"]
+    assert get(after, Tap, "vnet0").mac == stable_mac(MACHINE, "vnet0")
+    assert f"address {stable_mac(MACHINE, 'vnet0')}" in files_of(after)["/etc/vmnet/default/taps.batch"]
     pinned = made(taps(tap_entry(name="vnet0", mac="52:54:00:00:00:65")), after)
     assert get(pinned, Tap, "vnet0").mac == "52:54:00:00:00:65"
+
+
+def test_whoever_opens_a_tap_decides_about_headers_unless_one_was_asked_for() -> None:
+    for entry, found, changes in (
+        (tap_entry(name="vnet0"), True, False),
+        (tap_entry(name="vnet0", vnet_hdr=True), False, True),
+        (tap_entry(name="vnet0", vnet_hdr=False), True, True),
+    ):
+        state = made(taps(entry), {})
+        state = {**state, TAP.key: replace(get(state, Tap, "vnet0"), vnet_hdr=found)}
+        assert bool(plan_taps(taps(entry), state)) is changes
+        in_use = {**state, TAP.key: replace(get(state, Tap, "vnet0"), in_use=True)}
+        assert not plan_taps(taps(entry), in_use)
+
+
+def test_a_tap_goes_into_its_vlans_and_back() -> None:
+    state = made(bridges(bridge_entry(name="br0", vlan_filtering=True, vlan_default_pvid=7)), {})
+    usual = made(taps(tap_entry(name="vnet0", bridge="br0")), state)
+    assert get(usual, Tap, "vnet0").vlan == Vlan(7)
+    asked = made(taps(tap_entry(name="vnet0", bridge="br0", vlan={"pvid": 10, "tagged": [20, "22-24", 21]})), usual)
+    assert get(asked, Tap, "vnet0").vlan == Vlan(10, ("20-24",))
+    assert get(made(taps(tap_entry(name="vnet0", bridge="br0")), asked), Tap, "vnet0").vlan == Vlan(7)
+    drifted = {**asked, TAP.key: replace(get(asked, Tap, "vnet0"), vlan=Vlan(7, usual=True))}
+    again = made(taps(tap_entry(name="vnet0", bridge="br0", vlan={"pvid": 10, "tagged": ["20-24"]})), drifted)
+    assert get(again, Tap, "vnet0").vlan == Vlan(10, ("20-24",))
+
+
+def test_vlans_on_a_bridge_that_does_not_filter_are_refused_when_it_comes_to_it() -> None:
+    state = made(bridges(bridge_entry(name="br0")), {})
+    request = taps(tap_entry(name="vnet0", bridge="br0", vlan={"pvid": 10}))
+    with pytest.raises(HostError, match=r"taps\[vnet0\].vlan: br0 does not filter VLANs; give it vlan_filtering: true"):
+        require_bridges(request, plan_taps(request, state), state)
+
+
+def test_a_bridge_takes_no_more_ports_than_the_kernel_lets_it() -> None:
+    there = [a_tap(f"t{number}", bridge="br0", scope="other") for number in range(1022)]
+    state = host(a_bridge("br0", ports=tuple(tap.name for tap in there)), *there)
+    for names, fits in ((["a"], True), (["a", "b"], False)):
+        request = taps(*(tap_entry(name=name, bridge="br0") for name in names))
+        plan = plan_taps(request, state)
+        if fits:
+            require_bridges(request, plan, state)
+        else:
+            with pytest.raises(HostError, match="br0 would have more than 1023 ports"):
+                require_bridges(request, plan, state)
+
+
+def test_what_is_not_to_be_there_at_boot_is_recorded_where_boot_forgets() -> None:
+    state = made(bridges(bridge_entry(name="br0", autostart=False), bridge_entry(name="br1")), {})
+    state = made(taps(tap_entry(name="vnet0", bridge="br0", autostart=False)), state)
+    files = files_of(state)
+    assert "br0" in files["/run/vmnet/default/bridges.batch"]
+    assert "disable_ipv6" in files["/run/vmnet/default/bridges.sysctl"]
+    assert "br0" not in files[RECORD] + files[PARAMETERS]
+    assert "vnet0" in files["/run/vmnet/default/taps.batch"]
+    again = made(bridges(bridge_entry(name="br0"), bridge_entry(name="br1")), state)
+    assert "br0" in files_of(again)[RECORD]
+    assert "/run/vmnet/default/bridges.batch" not in files_of(again)
+
+
+def test_an_adopted_link_gets_its_own_alias_back() -> None:
+    foreign = host(a_bridge("lan", label="rack 3"), a_tap("vnet9", label='a "b"'))
+    taken = made(taps(tap_entry(name="vnet9")), made(bridges(bridge_entry(name="lan")), foreign))
+    assert (get(taken, Bridge, "lan").adopted, get(taken, Bridge, "lan").label) == (True, "rack 3")
+    after = made(taps(tap_entry(name="vnet9"), state="absent"), taken)
+    after = made(bridges(bridge_entry(name="lan"), state="absent"), after)
+    assert [(r.label, r.scope) for r in after.values() if isinstance(r, (Bridge, Tap))] == [
+        ("rack 3", None),
+        ('a "b"', None),
+    ]
+
+
+def test_an_alias_without_room_for_our_mark_is_said() -> None:
+    foreign = host(a_bridge("lan", label="x" * 250))
+    assert "the alias of lan is too long" in refusal(bridges(bridge_entry(name="lan")), foreign)
 
 
 def test_a_tap_stays_on_its_bridge_if_the_entry_names_none() -> None:

@@ -71,9 +71,13 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     return state
 
 
+def require_features(plan: Plan) -> None:
+    """Raises HostError for what this kernel cannot do; no other task is going to change that."""
+    links.require_features(plan)
+
+
 def apply(plan: Plan) -> None:
     """Services stop before what they use goes, the filter stands before anything may forward, and services start last."""
-    links.require_features(plan)
     texts = plan.only(File.kind)
     put = [new for _old, new in texts.pairs() if isinstance(new, File)]
     if systemd.is_running():

@@ -1,242 +1,127 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: The tapestry.vmnet authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links and their addresses through rtnetlink: one dump to read, messages in the order of their dependencies to write."""
+"""Links and their addresses through rtnetlink: one dump to read, streams in the order of their dependencies to write."""
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Optional
-
-try:
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    HAS_PYROUTE2 = True
-except ImportError:
-    HAS_PYROUTE2 = False
+import random
+import socket
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Optional
 
 from .._model.errors import HostError
-from .._model.links import Bridge, OtherLink, Tap, alias, can_become, kernel_parameters, owner
+from .._model.links import (
+    DEFAULT_PVID,
+    PORT_DEFAULTS,
+    Bridge,
+    OtherLink,
+    Owner,
+    Tap,
+    Vlan,
+    can_become,
+    kernel_parameters,
+    owner,
+    vlan_ranges,
+)
 from .._model.resource import Resource
 from .._plan.core import Plan
-from . import sysctl, tuntap
+from . import if_link, link_requests, sysctl, tuntap
+from .command import find, run
+from .netlink import GETADDR, GETLINK, Attribute, Netlink, attributes, connected, each_attribute, number, text
 
-_IFF_UP = 1 << 0
-_IFF_LOOPBACK = 1 << 3
-_IFA_F_NODAD = 0x02
 _IPV6 = "/proc/sys/net/ipv6/conf"
-_HUNDREDTHS = 100  # the kernel counts the bridge's times in 1/100 s (USER_HZ)
+_TOGETHER = 1000  # links that are removed by one request; all that leads to it is sent at once
+_Attributes = dict[int, memoryview]
+_NOTHING = memoryview(b"")
 
 
 def read() -> list[Resource]:
     """Every link of the host. A tap without a bridge has the port flags that it would get there."""
-    with _netlink() as netlink:
-        links = netlink.get_links()
-        addresses: dict[int, list[str]] = {}
-        for message in netlink.get_addr():
-            address = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-            if not ipaddress.ip_address(address).is_link_local or ":" not in address:
-                addresses.setdefault(message["index"], []).append(f"{address}/{message['prefixlen']}")
-    names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in links}
-    masters: dict[int, list[str]] = {}
+    with connected() as netlink:
+        links = _dump_links(netlink)
+        filtering = {link.ifindex: link for link in links if link.type == "bridge" and _vlan_filtering(link)}
+        vlans = _dump_vlans(netlink) if filtering else {}
+        addresses = _dump_addresses(netlink)
+    names = {link.ifindex: link.name for link in links}
+    ports: dict[int, list[str]] = {}
     for link in links:
-        masters.setdefault(link.get_attr("IFLA_MASTER") or 0, []).append(names[link["index"]])
-    return [_resource(link, names, addresses.get(link["index"], []), masters.get(link["index"], [])) for link in links]
+        ports.setdefault(link.master, []).append(link.name)
+    found: list[Resource] = []
+    for link in links:
+        bridge = names.get(link.master)
+        if link.type == "bridge":
+            found.append(_bridge(link, tuple(addresses.get(link.ifindex, ())), tuple(ports.get(link.ifindex, ()))))
+        elif _is_persistent_tap(link):
+            usual = _number(filtering[link.master].data, if_link.DEFAULT_PVID) if link.master in filtering else 0
+            vlan = _vlan(vlans.get(link.ifindex, {}), usual) if link.master in filtering else None
+            found.append(_tap(link, bridge, vlan))
+        else:
+            found.append(_other(link, bridge, tuple(addresses.get(link.ifindex, ()))))
+    return found
 
 
 def require_features(plan: Plan) -> None:
     """Raises HostError, before anything is changed, for what this kernel does not have."""
-    links = [new for _old, new in plan.only(Bridge.kind, Tap.kind).pairs() if new]
-    if any(isinstance(link, Tap) for link in links):
+    links = [(old, new) for old, new in plan.only(Bridge.kind, Tap.kind).pairs() if new]
+    if any(isinstance(new, Tap) for _old, new in links):
         tuntap.require_driver()
-    for link in links:
-        if isinstance(link, Bridge) and link.has_ipv6_address() and not os.path.isdir(_IPV6):
-            raise HostError(f"{link.name} is to have an IPv6 address, but this kernel runs without IPv6")
+    for old, new in links:
+        if isinstance(new, Bridge):
+            if new.has_ipv6_address() and not os.path.isdir(_IPV6):
+                raise HostError(f"{new.name} is to have an IPv6 address, but this kernel runs without IPv6")
+            if new.vlan_filtering and not (isinstance(old, Bridge) and old.vlan_filtering):
+                _require_vlan_filtering(new.name)
 
 
 def apply(plan: Plan) -> None:
     """Removals first, then bridges, then taps: a port needs its bridge."""
-    with _netlink() as netlink:
-        for link in plan.only(Tap.kind).removed + plan.only(Bridge.kind).removed:
-            _delete(netlink, link.name)
-        for old, new in plan.only(Bridge.kind).pairs():
-            if isinstance(new, Bridge):
-                _put_bridge(netlink, old if isinstance(old, Bridge) else None, new)
-        for old, new in plan.only(Tap.kind).pairs():
-            if isinstance(new, Tap):
-                _put_tap(netlink, old if isinstance(old, Tap) else None, new)
+    bridges = [(old, new) for old, new in plan.only(Bridge.kind).pairs() if isinstance(new, Bridge)]
+    taps = [(old, new) for old, new in plan.only(Tap.kind).pairs() if isinstance(new, Tap)]
+    made_anew = [old for old, new in taps if isinstance(old, Tap) and not can_become(old, new)]
+    for tap in made_anew:
+        tuntap.update(tap)  # refuses if it is in use after all
+    with connected() as netlink:
+        _delete(netlink, [link.name for link in plan.only(Bridge.kind, Tap.kind).removed + made_anew])
+        _put_bridges(netlink, bridges)
+        _put_taps(netlink, [(None if old in made_anew else old, new) for old, new in taps])
 
 
-def _resource(link: Any, names: dict[int, str], addresses: list[str], ports: list[str]) -> Resource:
-    name = link.get_attr("IFLA_IFNAME")
-    info: Any = link.get_attr("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_KIND") if info else None
-    data: Any = info.get_attr("IFLA_INFO_DATA") if info else None
-    scope, adopted = owner(link.get_attr("IFLA_IFALIAS") or "")
-    master = names.get(link.get_attr("IFLA_MASTER") or 0)
-    common: dict[str, Any] = {
-        "scope": scope,
-        "adopted": adopted,
-        "mtu": link.get_attr("IFLA_MTU"),
-        "up": bool(link["flags"] & _IFF_UP),
-    }
-    if kind == "bridge":
-        return Bridge(
-            name=name,
-            addresses=tuple(addresses),
-            ports=tuple(ports),
-            mac=link.get_attr("IFLA_ADDRESS"),
-            stp=bool(data.get_attr("IFLA_BR_STP_STATE")),
-            forward_delay=data.get_attr("IFLA_BR_FORWARD_DELAY") // _HUNDREDTHS,
-            ageing_time=data.get_attr("IFLA_BR_AGEING_TIME") // _HUNDREDTHS,
-            multicast_snooping=bool(data.get_attr("IFLA_BR_MCAST_SNOOPING")),
-            ipv6=_speaks_ipv6(name),
-            **common,
+def _put_bridges(netlink: Netlink, bridges: Sequence[tuple[Any, Bridge]]) -> None:
+    netlink.send([request for old, new in bridges for request in link_requests.make_bridge(old, new)])
+    for old, new in bridges:
+        if not new.adopted and (old is None or old.ipv6 != new.ipv6):
+            _set_parameters(new)
+    netlink.send([request for old, new in bridges for request in link_requests.fill_bridge(old, new)])
+
+
+def _put_taps(netlink: Netlink, taps: Sequence[tuple[Any, Tap]]) -> None:
+    for old, new in taps:
+        if old is None:
+            tuntap.create(new)
+        elif any(getattr(old, name) != getattr(new, name) for name in ("owner", "group", "vnet_hdr")):
+            tuntap.update(new)
+    netlink.send([request for old, new in taps for request in link_requests.put_tap(old, new)])
+
+
+def _delete(netlink: Netlink, names: Sequence[str]) -> None:
+    """All in one go: for each by itself the kernel waits until nobody can be using it any more, some 20 ms."""
+    for start in range(0, len(names), _TOGETHER):
+        taken = {_number(link.of, if_link.GROUP) for link in _dump_links(netlink)}
+        group = next(n for n in iter(lambda: random.randrange(1 << 16, 1 << 31), None) if n not in taken)
+        netlink.send(link_requests.delete(names[start : start + _TOGETHER], group))
+
+
+def _require_vlan_filtering(name: str) -> None:
+    """Tried in a network namespace of its own, which ends with the command."""
+    bridge = ["ip", "link", "add", "name", "vlans", "type", "bridge", "vlan_filtering", "1"]
+    tried = run([find("unshare", "util-linux"), "--net", *bridge], check=False)
+    if tried.returncode != 0:
+        raise HostError(
+            f"{name} is to filter VLANs, but this kernel's bridges do not (CONFIG_BRIDGE_VLAN_FILTERING): {tried.stderr.strip()}"
         )
-    if kind == "tun" and data.get_attr("IFLA_TUN_TYPE") == 2 and data.get_attr("IFLA_TUN_PERSIST"):
-        port = info.get_attr("IFLA_INFO_SLAVE_DATA") if master else None
-        return Tap(
-            name=name,
-            bridge=master,
-            owner=data.get_attr("IFLA_TUN_OWNER"),
-            group=data.get_attr("IFLA_TUN_GROUP"),
-            multi_queue=bool(data.get_attr("IFLA_TUN_MULTI_QUEUE")),
-            mac=link.get_attr("IFLA_ADDRESS"),
-            isolated=_flag(port, "IFLA_BRPORT_ISOLATED", False),
-            learning=_flag(port, "IFLA_BRPORT_LEARNING", True),
-            unicast_flood=_flag(port, "IFLA_BRPORT_UNICAST_FLOOD", True),
-            hairpin=_flag(port, "IFLA_BRPORT_MODE", False),
-            in_use=bool(link.get_attr("IFLA_CARRIER")),  # whether somebody has it open, also while it is down
-            **common,
-        )
-    loopback = bool(link["flags"] & _IFF_LOOPBACK)
-    wireless = os.path.isdir(f"/sys/class/net/{name}/wireless")
-    return OtherLink(name, kind or "physical interface", master, scope, tuple(addresses), loopback, wireless)
-
-
-def _put_bridge(netlink: Any, old: Optional[Bridge], new: Bridge) -> None:
-    if old is None:
-        # With its address at once: by it the bridge is known to be ours, should the run be killed before it is marked.
-        _send(netlink, "add", ifname=new.name, kind="bridge", address=new.mac)
-        old = _as_made(new.name)
-    index = _index(netlink, new.name)
-    if (old.scope, old.adopted) != (new.scope, new.adopted):
-        _send(netlink, "set", index=index, IFLA_IFALIAS=alias(new.scope, new.adopted))
-    if old.ipv6 != new.ipv6 and not new.adopted:
-        _set_parameters(new)
-    # Set even where it is already so: the kernel then keeps it when ports come and go.
-    if new.mac and (old.mac != new.mac or old.scope is None):
-        _send(netlink, "set", index=index, address=new.mac)
-    if old.mtu != new.mtu:
-        _send(netlink, "set", index=index, mtu=new.mtu)
-    attributes = {
-        "br_stp_state": int(bool(new.stp)),
-        "br_forward_delay": (new.forward_delay or 0) * _HUNDREDTHS,
-        "br_ageing_time": (new.ageing_time or 0) * _HUNDREDTHS,
-        "br_mcast_snooping": int(bool(new.multicast_snooping)),
-    }
-    if any(
-        getattr(old, name) != getattr(new, name)
-        for name in ("stp", "forward_delay", "ageing_time", "multicast_snooping")
-    ):
-        _send(netlink, "set", index=index, kind="bridge", **attributes)
-    for address in new.addresses or ():
-        if address not in (old.addresses or ()):
-            _address(netlink, "add", index, address)
-    for address in old.addresses or ():
-        if address not in (new.addresses or ()):
-            _address(netlink, "del", index, address)
-    for port in old.ports or ():
-        if port not in (new.ports or ()):
-            _send(netlink, "set", index=_index(netlink, port), master=0)
-    for port in new.ports or ():
-        if port not in (old.ports or ()):
-            _send(netlink, "set", index=_index(netlink, port), master=index, state="up")
-    if new.up and not old.up:
-        _send(netlink, "set", index=index, state="up")
-
-
-def _as_made(name: str) -> Bridge:
-    """What is known of a bridge that has just been made: only that it is empty. Everything else is set."""
-    return Bridge(name=name, addresses=(), ports=(), up=False)
-
-
-def _put_tap(netlink: Any, old: Optional[Tap], new: Tap) -> None:
-    if old is not None and not can_become(old, new):
-        tuntap.update(old)  # refuses if it is in use after all
-        _delete(netlink, new.name)
-        old = None
-    if old is None:
-        tuntap.create(new)
-    elif (old.owner, old.group) != (new.owner, new.group):
-        tuntap.update(new)
-    index = _index(netlink, new.name)
-    if old is None or (old.scope, old.adopted) != (new.scope, new.adopted):
-        _send(netlink, "set", index=index, IFLA_IFALIAS=alias(new.scope, new.adopted))
-    if new.mac and (old is None or old.mac != new.mac):
-        _send(netlink, "set", index=index, address=new.mac)
-    if old is None or old.mtu != new.mtu:
-        _send(netlink, "set", index=index, mtu=new.mtu)
-    if new.bridge and (old is None or old.bridge != new.bridge):
-        _send(netlink, "set", index=index, master=_index(netlink, new.bridge))
-    flags = ("isolated", "learning", "unicast_flood", "hairpin")
-    if new.bridge and (old is None or any(getattr(old, name) != getattr(new, name) for name in flags)):
-        _send_port(
-            netlink,
-            index=index,
-            isolated=int(bool(new.isolated)),
-            learning=int(bool(new.learning)),
-            unicast_flood=int(bool(new.unicast_flood)),
-            mode=int(bool(new.hairpin)),
-        )
-    if new.up and (old is None or not old.up):
-        _send(netlink, "set", index=index, state="up")
-
-
-def _send(netlink: Any, command: str, **attributes: Any) -> None:
-    try:
-        netlink.link(command, **attributes)
-    except NetlinkError as error:
-        what = ", ".join(f"{key} {value}" for key, value in attributes.items())
-        raise HostError(f"the kernel refused to {command} the link with {what}: {os.strerror(error.code)}") from None
-
-
-def _send_port(netlink: Any, **attributes: Any) -> None:
-    try:
-        netlink.brport("set", **attributes)
-    except NetlinkError as error:
-        what = ", ".join(f"{key} {value}" for key, value in attributes.items())
-        raise HostError(f"the kernel refused to set the bridge port with {what}: {os.strerror(error.code)}") from None
-
-
-def _address(netlink: Any, command: str, index: int, text: str) -> None:
-    interface = ipaddress.ip_interface(text)
-    # A gateway's address is decided here; duplicate address detection would leave it unusable until the first guest is up.
-    flags = {"flags": _IFA_F_NODAD} if interface.version == 6 and command == "add" else {}
-    try:
-        netlink.addr(command, index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen, **flags)
-    except NetlinkError as error:
-        # Turning IPv6 off on a bridge takes its addresses with it.
-        if command != "del" or error.code != errno.EADDRNOTAVAIL:
-            raise HostError(f"the kernel refused to {command} the address {text}: {os.strerror(error.code)}") from None
-
-
-def _delete(netlink: Any, name: str) -> None:
-    found = netlink.link_lookup(ifname=name)
-    if found:
-        _send(netlink, "del", index=found[0])
-
-
-def _index(netlink: Any, name: str) -> int:
-    found = netlink.link_lookup(ifname=name)
-    if not found:
-        raise HostError(f"{name} does not exist on this host")
-    return found[0]
 
 
 def _set_parameters(bridge: Bridge) -> None:
@@ -246,21 +131,151 @@ def _set_parameters(bridge: Bridge) -> None:
             sysctl.write(name, value)
 
 
+# Reading
+
+
+class _Link(NamedTuple):
+    """``of`` are its attributes, ``data`` those of its type, ``port`` those that it has as a port of a bridge."""
+
+    ifindex: int
+    flags: int
+    name: str
+    type: str
+    master: int
+    of: _Attributes
+    data: _Attributes
+    port: _Attributes
+
+
+def _dump_links(netlink: Netlink) -> list[_Link]:
+    return [
+        _link(body) for body in netlink.dump(GETLINK, if_link.LINK.pack(0, 0, 0, 0, 0), [_mask(if_link.NO_STATISTICS)])
+    ]
+
+
+def _link(body: memoryview) -> _Link:
+    _family, _type, index, flags, _change = if_link.LINK.unpack_from(body)
+    of = attributes(body[if_link.LINK.size :])
+    info = attributes(of.get(if_link.INFO, _NOTHING))
+    return _Link(
+        ifindex=index,
+        flags=flags,
+        name=text(of[if_link.NAME]),
+        type=text(info.get(if_link.KIND, _NOTHING)),
+        master=_number(of, if_link.MASTER),
+        of=of,
+        data=attributes(info.get(if_link.DATA, _NOTHING)),
+        port=attributes(info.get(if_link.SLAVE_DATA, _NOTHING)),
+    )
+
+
+def _dump_vlans(netlink: Netlink) -> dict[int, dict[int, int]]:
+    """Index -> VLAN -> flags, of the ports of bridges."""
+    found: dict[int, dict[int, int]] = {}
+    request = if_link.LINK.pack(socket.AF_BRIDGE, 0, 0, 0, 0)
+    for body in netlink.dump(GETLINK, request, [_mask(if_link.COMPRESSED_VLANS)]):
+        vlans = found.setdefault(if_link.LINK.unpack_from(body)[2], {})
+        first = 0
+        for kind, data in each_attribute(attributes(body[if_link.LINK.size :]).get(if_link.AF_SPEC, _NOTHING)):
+            if kind == if_link.VLAN_INFO:
+                flags, vid = if_link.VLAN.unpack(data)
+                first = first if flags & if_link.RANGE_END else vid
+                vlans.update(dict.fromkeys(range(first, vid + 1), flags))
+    return found
+
+
+def _mask(what: int) -> Attribute:
+    return Attribute(if_link.EXT_MASK, what)
+
+
+def _dump_addresses(netlink: Netlink) -> dict[int, list[str]]:
+    """Index -> addresses, without IPv6's link-local ones, which the kernel assigns by itself."""
+    found: dict[int, list[str]] = {}
+    for body in netlink.dump(GETADDR, if_link.ADDRESS.pack(0, 0, 0, 0, 0)):
+        _family, length, _flags, _scope, index = if_link.ADDRESS.unpack_from(body)
+        of = attributes(body[if_link.ADDRESS.size :])
+        address = ipaddress.ip_address(bytes(of[if_link.LOCAL] if if_link.LOCAL in of else of[if_link.PEER]))
+        if address.version == 4 or not address.is_link_local:
+            found.setdefault(index, []).append(f"{address}/{length}")
+    return found
+
+
+def _bridge(link: _Link, addresses: tuple[str, ...], ports: tuple[str, ...]) -> Bridge:
+    return Bridge(
+        addresses=addresses,
+        ports=ports,
+        stp=bool(_number(link.data, if_link.STP)),
+        forward_delay=_number(link.data, if_link.FORWARD_DELAY) // if_link.USER_HZ,
+        ageing_time=_number(link.data, if_link.AGEING_TIME) // if_link.USER_HZ,
+        vlan_filtering=_vlan_filtering(link),
+        # A kernel without VLAN filtering has no such attribute; nothing differs there from the usual.
+        vlan_default_pvid=_number(link.data, if_link.DEFAULT_PVID, DEFAULT_PVID),
+        multicast_snooping=bool(_number(link.data, if_link.SNOOPING)),
+        ipv6=_speaks_ipv6(link.name),
+        **_common(link),
+    )
+
+
+def _tap(link: _Link, bridge: Optional[str], vlan: Optional[Vlan]) -> Tap:
+    flags: dict[str, Any] = {n: bool(_number(link.port, k, PORT_DEFAULTS[n])) for n, k in if_link.PORT_FLAGS.items()}
+    return Tap(
+        bridge=bridge,
+        owner=_number(link.data, if_link.TUN_OWNER) if if_link.TUN_OWNER in link.data else None,
+        group=_number(link.data, if_link.TUN_GROUP) if if_link.TUN_GROUP in link.data else None,
+        multi_queue=bool(_number(link.data, if_link.TUN_MULTI_QUEUE)),
+        vnet_hdr=bool(_number(link.data, if_link.TUN_VNET_HDR)),
+        vlan=vlan,
+        in_use=bool(_number(link.of, if_link.CARRIER)),  # whether somebody has it open, also while it is down
+        **flags,
+        **_common(link),
+    )
+
+
+def _other(link: _Link, master: Optional[str], addresses: tuple[str, ...]) -> OtherLink:
+    return OtherLink(
+        link.name,
+        link.type or "physical interface",
+        master,
+        _owner(link).scope,
+        addresses,
+        loopback=bool(link.flags & if_link.IFF_LOOPBACK),
+        wireless=os.path.isdir(f"/sys/class/net/{link.name}/wireless"),
+    )
+
+
+def _common(link: _Link) -> dict[str, Any]:
+    return {
+        "name": link.name,
+        **_owner(link)._asdict(),
+        "mac": bytes(link.of[if_link.MAC]).hex(":") if if_link.MAC in link.of else None,
+        "mtu": _number(link.of, if_link.MTU),
+        "up": bool(link.flags & if_link.IFF_UP),
+    }
+
+
+def _owner(link: _Link) -> Owner:
+    return owner(text(link.of.get(if_link.ALIAS, _NOTHING)))
+
+
+def _vlan(vlans: dict[int, int], usual: int) -> Vlan:
+    pvid = next((vid for vid, flags in vlans.items() if flags & if_link.PVID), 0)
+    tagged = [vid for vid, flags in vlans.items() if not flags & if_link.UNTAGGED]
+    return Vlan(pvid, vlan_ranges(tagged), usual=(pvid, len(vlans)) == (usual, 1 if usual else 0))
+
+
+def _vlan_filtering(link: _Link) -> bool:
+    return bool(_number(link.data, if_link.VLAN_FILTERING))
+
+
+def _is_persistent_tap(link: _Link) -> bool:
+    is_tap = link.type == "tun" and _number(link.data, if_link.TUN_TYPE) == if_link.IS_TAP
+    return is_tap and bool(_number(link.data, if_link.TUN_PERSIST))
+
+
+def _number(of: _Attributes, kind: int, default: int = 0) -> int:
+    return number(of[kind]) if kind in of else default
+
+
 def _speaks_ipv6(name: str) -> bool:
     found = sysctl.read([f"net/ipv6/conf/{name}/disable_ipv6"])
     return bool(found) and found[0].value == "0"
-
-
-def _flag(port: Any, name: str, default: bool) -> bool:
-    value = port.get_attr(name) if port else None
-    return default if value is None else bool(value)
-
-
-@contextmanager
-def _netlink() -> Iterator[Any]:
-    if not HAS_PYROUTE2:
-        raise HostError(
-            "the Python library pyroute2 is not installed on this host; it comes with the package python3-pyroute2"
-        )
-    with IPRoute() as netlink:
-        yield netlink

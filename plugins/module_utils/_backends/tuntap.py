@@ -15,7 +15,7 @@ from .._model.links import Tap
 
 _DEVICE = "/dev/net/tun"
 _TUNSETIFF, _TUNSETPERSIST, _TUNSETOWNER, _TUNSETGROUP = 0x400454CA, 0x400454CB, 0x400454CC, 0x400454CE
-_IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x0100, 0x8000
+_IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE, _IFF_VNET_HDR, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x0100, 0x4000, 0x8000
 
 
 def require_driver() -> None:
@@ -36,12 +36,14 @@ def create(tap: Tap) -> None:
 
 
 def update(tap: Tap) -> None:
-    """Set owner and group of an existing one that nobody has open."""
+    """Set owner, group and format of an existing one that nobody has open."""
     _attach(tap, 0)
 
 
 def _attach(tap: Tap, flags: int) -> None:
-    flags |= _IFF_TAP | _IFF_NO_PI | (_IFF_MULTI_QUEUE if tap.multi_queue else 0)
+    flags |= _IFF_TAP | _IFF_NO_PI
+    flags |= _IFF_MULTI_QUEUE if tap.multi_queue else 0
+    flags |= _IFF_VNET_HDR if tap.vnet_hdr else 0
     handle = _open()
     try:
         fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", tap.name.encode(), flags))

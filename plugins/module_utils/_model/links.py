@@ -6,29 +6,46 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, NamedTuple, Optional
+from urllib.parse import quote, unquote
 
 from . import net
+from .errors import InputError
 from .fields import Fields
 from .resource import Resource
 
 DEFAULT_MTU = 1500
+DEFAULT_PVID = 1
+MAX_PORTS = 1023  # of a bridge; BR_MAX_PORTS in the kernel's net/bridge/br_private.h
+MAX_ALIAS = 255  # bytes; IFALIASZ in linux/if.h
 MARK = "vmnet:"
-ADOPTED = " adopted"
+ADOPTED = "adopted"
 
 
-def alias(scope: Optional[str], adopted: bool = False) -> str:
-    """The interface alias that says whose a link is: ``vmnet:<scope>``."""
-    return f"{MARK}{scope}{ADOPTED if adopted else ''}" if scope else ""
+class Owner(NamedTuple):
+    """Whose a link is. ``label`` is the alias that an adopted one had before, and has again when it is released."""
+
+    scope: Optional[str] = None
+    adopted: bool = False
+    label: str = ""
 
 
-def owner(link_alias: str) -> tuple[Optional[str], bool]:
-    """The inverse of ``alias``: (scope or None, adopted)."""
+def alias(scope: Optional[str], adopted: bool = False, label: str = "") -> str:
+    """The interface alias that says whose a link is: ``vmnet:<scope>``, or ``vmnet:<scope> adopted <label>``."""
+    if not scope:
+        return label
+    words = [f"{MARK}{scope}", *([ADOPTED, quote(label, safe="")] if adopted else [])]
+    return " ".join(words).rstrip()
+
+
+def owner(link_alias: str) -> Owner:
+    """The inverse of ``alias``."""
     if not link_alias.startswith(MARK):
-        return None, False
-    scope = link_alias[len(MARK) :]
-    return (scope[: -len(ADOPTED)], True) if scope.endswith(ADOPTED) else (scope, False)
+        return Owner(label=link_alias)
+    scope, adopted, label = [*link_alias[len(MARK) :].split(" "), "", ""][:3]
+    return Owner(scope, adopted == ADOPTED, unquote(label))
 
 
 def stable_mac(machine_id: str, name: str) -> str:
@@ -49,6 +66,8 @@ class Bridge(Resource):
 
     scope: Optional[str] = None
     adopted: bool = False
+    label: str = field(default="", compare=False)
+    autostart: bool = field(default=True, compare=False)
     addresses: Optional[tuple[str, ...]] = None
     ports: Optional[tuple[str, ...]] = None
     mac: Optional[str] = None
@@ -56,6 +75,8 @@ class Bridge(Resource):
     stp: Optional[bool] = None
     forward_delay: Optional[int] = None
     ageing_time: Optional[int] = None
+    vlan_filtering: Optional[bool] = None
+    vlan_default_pvid: Optional[int] = None
     multicast_snooping: Optional[bool] = None
     ipv6: Optional[bool] = None
     up: bool = True
@@ -71,7 +92,10 @@ class Bridge(Resource):
             stp=entry.optional("stp", net.boolean),
             forward_delay=entry.optional("forward_delay", lambda v: net.integer(v, 2, 30)),
             ageing_time=entry.optional("ageing_time", lambda v: net.integer(v, 0, 1_000_000)),
+            vlan_filtering=entry.optional("vlan_filtering", net.boolean),
+            vlan_default_pvid=entry.optional("vlan_default_pvid", lambda v: net.integer(v, 0, 4094)),
             multicast_snooping=entry.optional("multicast_snooping", net.boolean),
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         return parsed
@@ -106,28 +130,95 @@ def new_bridge(name: str, machine_id: str) -> Bridge:
         stp=False,
         forward_delay=15,
         ageing_time=300,
+        vlan_filtering=False,
+        vlan_default_pvid=DEFAULT_PVID,
         multicast_snooping=True,
     )
 
 
 @dataclass(frozen=True)
+class Vlan:
+    """The VLANs of a port: that of frames without a tag (0: they are dropped), and those that keep their tag.
+
+    ``tagged`` is in order, as numbers and ranges: ``("20", "30-39")``. ``usual``: no more than what any port of the bridge gets.
+    """
+
+    pvid: int = 0
+    tagged: tuple[str, ...] = ()
+    usual: bool = field(default=False, compare=False)
+
+    @classmethod
+    def parse(cls, entry: Fields) -> Vlan:
+        pvid = entry.optional("pvid", lambda v: net.integer(v, 0, 4094), 0)
+        tagged = {vid for vids in entry.each("tagged", vlan_ids) for vid in vids}
+        entry.nothing_else()
+        if pvid in tagged:
+            raise InputError(entry.place("tagged"), f"{pvid} is the pvid, whose frames have no tag; it cannot be both")
+        return cls(pvid, vlan_ranges(tagged))
+
+    def others(self) -> tuple[str, ...]:
+        """All VLANs that it is not in, as ranges."""
+        members = {self.pvid, *(vid for vids in self.tagged for vid in vlan_ids(vids))}
+        return vlan_ranges(vid for vid in range(1, 4095) if vid not in members)
+
+    def as_entry(self) -> dict[str, Any]:
+        return {"pvid": self.pvid, "tagged": list(self.tagged)}
+
+    def __str__(self) -> str:
+        return f"pvid {self.pvid}, tagged {' '.join(self.tagged) or 'none'}"
+
+
+def vlan_ids(value: Any) -> range:
+    """A VLAN or a range of VLANs: ``20`` or ``30-39``."""
+    first, dash, last = net.text(value).partition("-")
+    low = net.integer(first, 1, 4094)
+    high = net.integer(last, 1, 4094) if dash else low
+    if high < low:
+        raise ValueError(f"{value}: the range ends before it begins; did you mean {high}-{low}?")
+    return range(low, high + 1)
+
+
+def vlan_ranges(vids: Iterable[int]) -> tuple[str, ...]:
+    """The inverse of ``vlan_ids`` for any number of them, in order and as short as can be."""
+    runs: list[list[int]] = []
+    for vid in sorted(set(vids)):
+        if runs and runs[-1][-1] == vid - 1:
+            runs[-1][1:] = [vid]
+        else:
+            runs.append([vid])
+    return tuple("-".join(map(str, run)) for run in runs)
+
+
+def trunk(pvid: int) -> Vlan:
+    """That of a port which leads to the physical network: every VLAN, tagged but for one."""
+    return Vlan(pvid, Vlan(pvid).others())
+
+
+@dataclass(frozen=True)
 class Tap(Resource):
-    """A persistent tap device. Owner and group are numbers in a state, names or numbers in an entry."""
+    """A persistent tap device. Owner and group are numbers in a state, names or numbers in an entry.
+
+    ``vlan``: None for what any port of its bridge gets. ``vnet_hdr``: None where whoever opens it may decide.
+    """
 
     kind: ClassVar[str] = "tap"
 
     scope: Optional[str] = None
     adopted: bool = False
+    label: str = field(default="", compare=False)
+    autostart: bool = field(default=True, compare=False)
     bridge: Optional[str] = None
     owner: Any = None
     group: Any = None
     multi_queue: Optional[bool] = None
+    vnet_hdr: Optional[bool] = None
     mac: Optional[str] = None
     mtu: Optional[int] = None
     isolated: Optional[bool] = None
     learning: Optional[bool] = None
     unicast_flood: Optional[bool] = None
     hairpin: Optional[bool] = None
+    vlan: Optional[Vlan] = None
     up: bool = True
     in_use: bool = field(default=False, compare=False)
 
@@ -139,12 +230,15 @@ class Tap(Resource):
             owner=entry.optional("owner", net.text),
             group=entry.optional("group", net.text),
             multi_queue=entry.optional("multi_queue", net.boolean),
+            vnet_hdr=entry.optional("vnet_hdr", net.boolean),
             mac=entry.optional("mac", net.mac),
             mtu=entry.optional("mtu", net.mtu),
             isolated=entry.optional("isolated", net.boolean),
             learning=entry.optional("learning", net.boolean),
             unicast_flood=entry.optional("unicast_flood", net.boolean),
             hairpin=entry.optional("hairpin", net.boolean),
+            vlan=Vlan.parse(Fields(entry.raw("vlan"), entry.place("vlan"))) if entry.given("vlan") else None,
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         return parsed
@@ -164,24 +258,30 @@ class OtherLink(Resource):
     wireless: bool = False
 
 
+PORT_DEFAULTS: Mapping[str, Any] = {"isolated": False, "learning": True, "unicast_flood": True, "hairpin": False}
+
+
 def can_become(old: Tap, new: Tap) -> bool:
     """The kernel fixes the number of queues when the device is made, and can replace an owner or a group but not take it away."""
     taken_away = any(getattr(old, name) is not None and getattr(new, name) is None for name in ("owner", "group"))
     return old.multi_queue == new.multi_queue and not taken_away
 
 
-def new_tap(name: str, mtu: int) -> Tap:
+def first_mtu(mtu: int) -> int:
+    """What a bridge is made with, to be changed to ``mtu``: until somebody does, the kernel lets ports change it."""
+    return mtu - 1 if mtu > 68 else mtu + 1
+
+
+def new_tap(name: str, mtu: int, machine_id: str) -> Tap:
     return Tap(
         name=name,
         bridge=None,
         owner=None,
         group=None,
         multi_queue=False,
+        mac=stable_mac(machine_id, name),
         mtu=mtu,
-        isolated=False,
-        learning=True,
-        unicast_flood=True,
-        hairpin=False,
+        **PORT_DEFAULTS,
     )
 
 

@@ -11,7 +11,21 @@ from typing import Any, Callable, Generic, Optional, TypeVar, cast
 
 from .._model import layout
 from .._model.errors import HostError
-from .._model.links import DEFAULT_MTU, Bridge, OtherLink, Tap, can_become, kernel_parameters, new_bridge, new_tap
+from .._model.links import (
+    DEFAULT_MTU,
+    MAX_ALIAS,
+    MAX_PORTS,
+    PORT_DEFAULTS,
+    Bridge,
+    OtherLink,
+    Tap,
+    Vlan,
+    alias,
+    can_become,
+    kernel_parameters,
+    new_bridge,
+    new_tap,
+)
 from .._model.resource import File, Key, Resource, State, Unit, fill
 from .._render import batch
 from . import boot
@@ -78,15 +92,23 @@ def _plan(request: Request, host: State, kind: _Kind[L]) -> tuple[dict[Key, Reso
 
     for root, links in recorded.items():
         kept = {name: link for name, link in links.items() if name not in named and not _is_purged(request, link)}
-        if root == layout.root(request.persistent):
-            kept.update(wanted)
+        kept.update(
+            {n: link for n, link in wanted.items() if root == layout.root(request.persistent and link.autostart)}
+        )
         boot.put_file(after, f"{root}/{request.scope}/{kind.record}", kind.render(kept.values()))
     return before, after
 
 
 def _want_bridge(request: Request, host: State, entry: Bridge, live: Optional[Bridge], adopted: bool) -> Bridge:
     base = live if adopted and live else new_bridge(entry.name, request.machine_id)
-    own = replace(entry, scope=request.scope, adopted=adopted, addresses=entry.addresses or (), ports=entry.ports or ())
+    own = replace(
+        entry,
+        scope=request.scope,
+        adopted=adopted,
+        label=_label(request, entry, live, adopted),
+        addresses=entry.addresses or (),
+        ports=entry.ports or (),
+    )
     bridge = fill(own, base)
     _check_ports(request, host, bridge)
     return replace(bridge, ipv6=bridge.has_ipv6_address() or bool(adopted and live and live.ipv6))
@@ -94,23 +116,41 @@ def _want_bridge(request: Request, host: State, entry: Bridge, live: Optional[Br
 
 def _want_tap(request: Request, host: State, entry: Tap, live: Optional[Tap], adopted: bool) -> Tap:
     bridge: Any = host.get(Key(Bridge.kind, entry.bridge or ""))
-    base = live if adopted and live else new_tap(entry.name, bridge.mtu if bridge else DEFAULT_MTU)
+    base = new_tap(entry.name, bridge.mtu if bridge else DEFAULT_MTU, request.machine_id)
+    if adopted and live:
+        base = live
     if entry.bridge is None and live:
         base = replace(base, bridge=live.bridge)
-    tap = replace(fill(replace(entry, scope=request.scope, adopted=adopted), base), mac=entry.mac)
+    own = replace(entry, scope=request.scope, adopted=adopted, label=_label(request, entry, live, adopted))
+    kept = live.vlan if adopted and live and live.vlan and not live.vlan.usual else None
+    tap = replace(fill(own, base), vlan=entry.vlan or kept, vnet_hdr=entry.vnet_hdr)
     _refuse_flags_without_bridge(request, tap)
     if live:
         _refuse_while_in_use(request, live, tap)
     return tap
 
 
-def require_bridges(request: Request, _plan: Plan, host: State) -> None:
-    """Raises HostError for a tap whose bridge is not there. When only predicting, an earlier task may be going to make it."""
+def require_bridges(request: Request, plan: Plan, host: State) -> None:
+    """Raises HostError for a tap whose bridge is not there, has no room or does not filter the VLANs that are asked for.
+
+    When only predicting, an earlier task may be going to make it.
+    """
+    room = {link.name: MAX_PORTS - len(link.ports or ()) for link in host.values() if isinstance(link, Bridge)}
+    for old, new in plan.only(Tap.kind).pairs():
+        for link, change in ((old, 1), (new, -1)):
+            if isinstance(link, Tap) and link.bridge in room:
+                room[link.bridge] += change
     for entry in request.entries if request.present else ():
-        if entry.bridge and Key(Bridge.kind, entry.bridge) not in host:
+        bridge: Any = host.get(Key(Bridge.kind, entry.bridge or ""))
+        at = f"{request.at(entry.name)}"
+        if entry.bridge and bridge is None:
+            raise HostError(f"{at}.bridge: there is no bridge {entry.bridge} on this host; make it first")
+        if bridge and room[bridge.name] < 0:
             raise HostError(
-                f"{request.at(entry.name)}.bridge: there is no bridge {entry.bridge} on this host; make it first"
+                f"{at}.bridge: {bridge.name} would have more than {MAX_PORTS} ports, the most a bridge takes"
             )
+        if bridge and entry.vlan and not bridge.vlan_filtering:
+            raise HostError(f"{at}.vlan: {bridge.name} does not filter VLANs; give it vlan_filtering: true first")
 
 
 def show_links(kind: type[L]) -> Callable[[Request, State], list[dict[str, Any]]]:
@@ -119,15 +159,27 @@ def show_links(kind: type[L]) -> Callable[[Request, State], list[dict[str, Any]]
     def show(request: Request, after: State) -> list[dict[str, Any]]:
         links = (link for link in after.values() if isinstance(link, kind) and link.scope == request.scope)
         return [
-            {
-                f.name: list(v) if isinstance(v := getattr(link, f.name), tuple) else v
-                for f in fields(link)
-                if f.compare and f.name != "adopted"
-            }
+            {f.name: _value(getattr(link, f.name)) for f in fields(link) if f.compare and f.name != "adopted"}
             for link in sorted(links, key=lambda link: link.name)
         ]
 
     return show
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Vlan):
+        return value.as_entry()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _label(request: Request, entry: L, live: Optional[L], adopted: bool) -> str:
+    """The alias that an adopted link had before it got our mark. Raises HostError where there is no room for both."""
+    label = live.label if live and adopted else ""
+    if len(alias(request.scope, adopted, label)) > MAX_ALIAS:
+        raise HostError(
+            f"{request.at(entry.name)}: the alias of {entry.name} is too long to be kept beside our mark; shorten it first"
+        )
+    return label
 
 
 def _live(request: Request, host: State, entry: L, kind: type[L]) -> Optional[L]:
@@ -219,9 +271,8 @@ def _check_ports(request: Request, host: State, bridge: Bridge) -> None:
 
 
 def _refuse_flags_without_bridge(request: Request, tap: Tap) -> None:
-    none = new_tap(tap.name, 0)
-    for flag in ("isolated", "learning", "unicast_flood", "hairpin") if tap.bridge is None else ():
-        if getattr(tap, flag) != getattr(none, flag):
+    for flag, default in {**PORT_DEFAULTS, "vlan": None}.items() if tap.bridge is None else ():
+        if getattr(tap, flag) != default:
             raise HostError(f"{request.at(tap.name)}.{flag}: {tap.name} is on no bridge; give it one in bridge")
 
 
@@ -245,8 +296,16 @@ def _is_purged(request: Request, link: Any) -> bool:
 
 
 def _seen_tap(live: Tap, recorded: Optional[Tap], wanted: Optional[Tap]) -> Tap:
-    """The kernel gives every tap some MAC address; it is ours only where one was asked for."""
-    return live if any(link and link.mac for link in (recorded, wanted)) else replace(live, mac=None)
+    """The live tap with only what we answer for.
+
+    How packets begin (``vnet_hdr``) is decided anew by whoever opens it; where one was asked for, it is put right in between.
+    """
+    vnet_hdr = live.vnet_hdr if wanted and wanted.vnet_hdr is not None else None
+    if live.in_use and wanted:
+        vnet_hdr = wanted.vnet_hdr
+    explicit = any(link and link.vlan for link in (recorded, wanted))
+    usual = live.vlan is None or (live.vlan.usual and not explicit)
+    return replace(live, vnet_hdr=vnet_hdr, vlan=None if usual else live.vlan)
 
 
 def _parameters(bridges: Mapping[str, Bridge]) -> str:

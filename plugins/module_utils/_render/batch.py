@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Links as input of ``ip -batch``, which is also the record of what we answer for. Rendering and parsing are inverse.
 
+Lines that begin with ``vlan`` are for ``bridge -batch``.
+
 The lines of one link stand together: its creation (not for an adopted one, which somebody else creates), its attributes,
 its place, and last the line that sets it up, so that kernel parameters can be set before it speaks.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from .._model.links import Bridge, Tap, alias, owner
+from .._model.links import DEFAULT_PVID, Bridge, Tap, Vlan, alias, first_mtu, owner, trunk
 
 _ON_OFF = {"on": True, "off": False}
 
@@ -35,18 +37,24 @@ def parse_taps(text: str) -> dict[str, Tap]:
 
 def _bridge(bridge: Bridge) -> str:
     dev = f"dev {bridge.name}"
-    lines = [] if bridge.adopted else [f"link add name {bridge.name} type bridge"]
+    lines = [] if bridge.adopted else [f"link add name {bridge.name} mtu {first_mtu(bridge.mtu or 0)} type bridge"]
     lines += [
-        f"link set {dev} alias {_quoted(alias(bridge.scope, bridge.adopted))}",
+        f"link set {dev} alias {_alias(bridge)}",
         f"link set {dev} address {bridge.mac}",
         f"link set {dev} mtu {bridge.mtu}",
         f"link set {dev} type bridge stp_state {int(bool(bridge.stp))} forward_delay {_hundredths(bridge.forward_delay)}"
         f" ageing_time {_hundredths(bridge.ageing_time)} mcast_snooping {int(bool(bridge.multicast_snooping))}",
     ]
+    vlans = {"vlan_default_pvid": bridge.vlan_default_pvid, "vlan_filtering": int(bool(bridge.vlan_filtering))}
+    if vlans != {"vlan_default_pvid": DEFAULT_PVID, "vlan_filtering": 0}:
+        # By itself, and only if it has to be: a kernel without VLAN filtering refuses the whole line.
+        lines.append(f"link set {dev} type bridge " + " ".join(f"{k} {v}" for k, v in vlans.items()))
     # A gateway's address is decided here; duplicate address detection would leave it unusable until the first guest is up.
     lines += [f"address replace {a} {dev}{' nodad' if ':' in a else ''}" for a in bridge.addresses or ()]
     for port in bridge.ports or ():
         lines += [f"link set dev {port} master {bridge.name}", f"link set dev {port} up"]
+        if bridge.vlan_filtering:
+            lines += _vlans("add", port, trunk(bridge.vlan_default_pvid or 0).tagged)
     lines.append(f"link set {dev} up")
     return _section(bridge.name, lines)
 
@@ -59,28 +67,33 @@ def _tap(tap: Tap) -> str:
         options += [f"user {tap.owner}"] if tap.owner is not None else []
         options += [f"group {tap.group}"] if tap.group is not None else []
         options += ["multi_queue"] if tap.multi_queue else []
+        options += ["vnet_hdr"] if tap.vnet_hdr else []
         lines.append(" ".join(options))
-    lines.append(f"link set {dev} alias {_quoted(alias(tap.scope, tap.adopted))}")
+    lines.append(f"link set {dev} alias {_alias(tap)}")
     if tap.mac:
         lines.append(f"link set {dev} address {tap.mac}")
     lines.append(f"link set {dev} mtu {tap.mtu}")
     if tap.bridge:
         flags = {"isolated": tap.isolated, "learning": tap.learning, "flood": tap.unicast_flood, "hairpin": tap.hairpin}
+        # The host is on the bridge, not on its ports.
+        lines += [] if tap.adopted else [f"link set {dev} addrgenmode none"]
         lines.append(f"link set {dev} master {tap.bridge}")
         lines.append(
             f"link set {dev} type bridge_slave " + " ".join(f"{k} {'on' if v else 'off'}" for k, v in flags.items())
         )
+    if tap.vlan:
+        lines += _vlans("add", tap.name, [str(tap.vlan.pvid)], " pvid untagged") if tap.vlan.pvid else []
+        lines += _vlans("add", tap.name, tap.vlan.tagged)
+        lines += _vlans("del", tap.name, tap.vlan.others())
     lines.append(f"link set {dev} up")
     return _section(tap.name, lines)
 
 
 def _parse_bridge(name: str, lines: list[list[str]]) -> Bridge:
     set_ = _settings(name, lines)
-    scope, adopted = owner(set_.get("alias", ""))
     return Bridge(
         name=name,
-        scope=scope,
-        adopted=adopted,
+        **owner(set_.get("alias", ""))._asdict(),
         addresses=tuple(words[2] for words in lines if words[:2] == ["address", "replace"]),
         ports=tuple(
             words[3] for words in lines if words[:3] == ["link", "set", "dev"] and words[4:] == ["master", name]
@@ -90,30 +103,43 @@ def _parse_bridge(name: str, lines: list[list[str]]) -> Bridge:
         stp=set_.get("stp_state") == "1",
         forward_delay=_seconds(set_.get("forward_delay")),
         ageing_time=_seconds(set_.get("ageing_time")),
+        vlan_filtering=set_.get("vlan_filtering") == "1",
+        vlan_default_pvid=_int(set_.get("vlan_default_pvid", DEFAULT_PVID)),
         multicast_snooping=set_.get("mcast_snooping") == "1",
     )
 
 
 def _parse_tap(name: str, lines: list[list[str]]) -> Tap:
     set_ = _settings(name, lines)
-    scope, adopted = owner(set_.get("alias", ""))
     created = next((words for words in lines if words[0] == "tuntap"), [])
     options = dict(zip(created[2::2], created[3::2]))
     return Tap(
         name=name,
-        scope=scope,
-        adopted=adopted,
+        **owner(set_.get("alias", ""))._asdict(),
         bridge=set_.get("master"),
         owner=_int(options.get("user")),
         group=_int(options.get("group")),
         multi_queue="multi_queue" in created,
+        vnet_hdr=True if "vnet_hdr" in created else None,
         mac=set_.get("address"),
         mtu=_int(set_.get("mtu")),
         isolated=_ON_OFF.get(set_.get("isolated", "off")),
         learning=_ON_OFF.get(set_.get("learning", "on")),
         unicast_flood=_ON_OFF.get(set_.get("flood", "on")),
         hairpin=_ON_OFF.get(set_.get("hairpin", "off")),
+        vlan=_vlan([words for words in lines if words[0] == "vlan"]),
     )
+
+
+def _vlans(verb: str, name: str, ranges: Iterable[str], flags: str = "") -> list[str]:
+    return [f"vlan {verb} dev {name} vid {vids}{flags}" for vids in ranges]
+
+
+def _vlan(lines: list[list[str]]) -> Optional[Vlan]:
+    """The inverse: of lines such as ``vlan add dev vnet0 vid 10 pvid untagged``; none is no wish."""
+    added = [words for words in lines if words[1] == "add"]
+    pvid = next((int(words[5]) for words in added if "pvid" in words), 0)
+    return Vlan(pvid, tuple(words[5] for words in added if "pvid" not in words)) if lines else None
 
 
 def _section(name: str, lines: list[str]) -> str:
@@ -145,7 +171,8 @@ def _settings(name: str, lines: list[list[str]]) -> dict[str, str]:
     return result
 
 
-def _quoted(text: str) -> str:
+def _alias(link: Any) -> str:
+    text = alias(link.scope, link.adopted, link.label)
     return f'"{text}"' if " " in text else text
 
 

@@ -14,7 +14,7 @@ Description=Virtual machine networks: links and packet filter
 Documentation=https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
 # nftables.service flushes the whole ruleset whenever it starts: come after it.
 After=network-pre.target systemd-modules-load.service systemd-sysctl.service nftables.service firewalld.service
-Before=docker.service libvirtd.service virtqemud.service libvirt-guests.service
+Before=network.target docker.service incus.service libvirtd.service virtqemud.service libvirt-guests.service
 
 [Service]
 Type=oneshot
@@ -117,23 +117,64 @@ watch() {
 }
 
 batches() {
-    for batch in /etc/vmnet/*/bridges.batch /etc/vmnet/*/taps.batch; do
+    for batch in /etc/vmnet/*/bridges.batch /run/vmnet/*/bridges.batch /etc/vmnet/*/taps.batch /run/vmnet/*/taps.batch; do
         case $broken in *" ${batch%/*} "*) continue ;; esac
-        [ -f "$batch" ] && cat "$batch"
+        [ -f "$batch" ] || continue
+        if [ -n "$(tail -c 1 "$batch")" ]; then
+            [ "$1" = quietly ] || complain "$batch ends in the middle of a line, which is left out"
+            sed '$d' "$batch"
+        else
+            cat "$batch"
+        fi
     done
 }
 
-# Of the batches, the lines for links that can be ours: a name that somebody else has taken is reported and passed over.
+# Of the batches, the lines for links that can be ours. `lines aloud` says what is passed over, and why.
 lines() {
-    { ip -o link show; echo; batches; } | awk '
+    { ip -o link show; echo; batches "$1"; } | awk -v aloud="$1" -v ipv6="$([ -d /proc/sys/net/ipv6 ] && echo 1)" '
+        function say(text) { if (aloud == "aloud" && !said[text]++) print "<3>vmnet: " text > "/dev/stderr" }
+        function ends() { if (link && !complete) say(link " is only half in its file, and stays down") }
         !batch && /^$/ { batch = 1; next }
         !batch { split($2, n, /[:@]/); there[n[1]] = 1; if ($0 ~ /alias vmnet:/) ours[n[1]] = 1; next }
-        /^# / { link = $2; created = 0; next }
-        /^(link add|tuntap add) / { created = 1; if (there[link]) {
-            if (!ours[link]) { taken[link] = 1; print "<3>vmnet: the name " link " is taken by another interface" > "/dev/stderr" }
-            next } }
-        !created && !there[link] { if (!missing[link]++) print "<3>vmnet: " link " is not there" > "/dev/stderr"; next }
-        !taken[link] { print }'
+        /^# / { ends(); link = $2; created = complete = 0; next }
+        { dev = ""; for (i = 1; i < NF; i++) if ($i == "dev") dev = $(i + 1) }
+        $0 == "link set dev " link " up" { complete = 1 }
+        /^(link add|tuntap add) / {
+            created = 1
+            if (there[link] && !ours[link]) taken[link] = 1
+            if (there[link]) next
+        }
+        taken[link] { say("the name " link " is taken by another interface, which is left alone"); next }
+        !created && !there[link] { say(link " is not there"); next }
+        aloud == "aloud" && !there[link] { say(link " could not be made"); next }
+        dev && dev != link && !there[dev] { say(dev " is not there to be a port of " link); next }
+        / addrgenmode / && !ipv6 { next }
+        { print }
+        END { ends() }'
+}
+
+# No link may speak before its parameters are set, and there may be no address before IPv6 is allowed.
+links() {
+    lines quietly | grep -Ev '^(address|vlan) | up$' | ip -force -batch -
+    vlans=$(lines quietly | grep '^vlan ') && echo "$vlans" | bridge -force -batch -
+    parameters /etc/vmnet/*/bridges.sysctl /run/vmnet/*/bridges.sysctl /etc/sysctl.d/60-vmnet.conf
+    lines "$1" | grep -E '^address | up$' | ip -force -batch -
+}
+
+# The interfaces that somebody else makes, and that are not there yet.
+awaited() {
+    { ip -o link show; echo; batches quietly; } | awk '
+        !batch && /^$/ { batch = 1; next }
+        !batch { split($2, n, /[:@]/); there[n[1]] = 1; next }
+        /^# / { link = $2; made[link] = first = 1; next }
+        first { first = 0; if (!/^(link add|tuntap add) /) made[link] = 0; wanted[link] = 1 }
+        { for (i = 1; i < NF; i++) if ($i == "dev") wanted[$(i + 1)] = 1 }
+        END { for (link in wanted) if (!there[link] && !made[link]) print link }'
+}
+
+# Network cards may come late, but only while the host boots.
+booting() {
+    case $(systemctl is-system-running 2> /dev/null) in running | degraded | maintenance | stopping) return 1 ;; esac
 }
 
 parameters() {
@@ -162,10 +203,14 @@ fi
 status=0
 if [ "${1:-all}" = watch ]; then watch; else filter; fi || status=1
 if [ "${1:-all}" = all ]; then
-    # No link may speak before its parameters are set, and there may be no address before IPv6 is allowed.
-    lines | grep -Ev '^address | up$' | ip -force -batch -
-    parameters /etc/vmnet/*/bridges.sysctl /etc/sysctl.d/60-vmnet.conf
-    lines 2> /dev/null | grep -E '^address | up$' | ip -force -batch -
+    if [ -n "$(awaited)" ] && booting; then
+        links quietly
+        for _ in $(seq 50); do
+            [ -z "$(awaited)" ] && break
+            sleep 0.2
+        done
+    fi
+    links aloud
     for checksum in /etc/vmnet/dhcp/*/checksum.tc; do
         [ -f "$checksum" ] && tc -force -batch "$checksum"
     done
