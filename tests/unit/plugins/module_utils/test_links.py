@@ -28,7 +28,9 @@ from ansible_collections.tapestry.vmnet.tests.unit.support import bridge_entry, 
 
 NAMES = st.from_regex(r"[a-z0-9_][a-zA-Z0-9_.-]{0,14}", fullmatch=True)
 SCOPES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,31}", fullmatch=True)
-MACS = st.integers(1, 2**40).map(lambda n: ":".join(f"{octet:02x}" for octet in (2 * (n % 7) << 40 | n).to_bytes(6)))
+MACS = st.integers(1, 2**40).map(
+    lambda n: ":".join(f"{octet:02x}" for octet in (2 * (n % 7) << 40 | n).to_bytes(6, "big"))
+)
 MTUS = st.integers(68, 65535)
 ADDRESSES = st.sampled_from(["10.0.0.1/24", "192.168.233.2/24", "10.9.8.7/32", "fd00:233::2/64", "2001:db8::1/128"])
 

@@ -198,7 +198,7 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
     ipv6 = draw(st.sampled_from(["none", "slaac", "stateful"]))
     free = range(2, min(subnet.num_addresses - 1, 200))
     cuts = sorted(draw(st.sets(st.sampled_from(free), max_size=4)))
-    ranges = [f"{subnet[a]}-{subnet[b]}" for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
+    ranges = [f"{subnet[a]}-{subnet[b]}" for a, b in zip(cuts[::2], cuts[1::2])]
     if ipv6 == "stateful" and draw(st.booleans()):
         ranges.append(f"{subnet6[16]}-{subnet6[4096]}")
     reserved = draw(st.lists(st.sampled_from(free), unique=True, max_size=4))
@@ -210,7 +210,7 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
             "mac": mac,
             "addresses": draw(st.sampled_from([[], [str(subnet[n])], [str(subnet6[n]), str(subnet[n])]])),
         }
-        for name, mac, n in zip(guests, guest_macs, reserved, strict=True)
+        for name, mac, n in zip(guests, guest_macs, reserved)
     ]
     router = draw(st.booleans())
     chosen = draw(st.sets(st.sampled_from(sorted(OPTIONS)), max_size=5)) - (set() if router else {"router"})
