@@ -26,8 +26,14 @@ lint: ## all linters; `python3 tests/run.py lint:mypy` runs one
 unit: ## the pure half, without root
 	@$(RUN) unit
 
-sanity: ## ansible-test sanity, on every Python that is found
+sanity: ## ansible-test sanity of the newest ansible-core, on every Python that is found
 	@$(RUN) sanity
+
+matrix: ## ansible-test sanity and units of every supported ansible-core, on every Python
+	@$(RUN) matrix
+
+docs: .venv/installed ## the pages of the collection, in .build/docs/html
+	@docs/build
 
 scenario: ## one promise on real hosts: make scenario S=nat
 	@$(RUN) scenario:$(or $(S),$(error S=NAME is missing; there are: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))))
@@ -78,4 +84,4 @@ help:
 packages:
 	tests/install $$($(LAB) needs)
 
-.PHONY: demo test lint unit sanity scenario scenarios artefact format changelog bed-up bed-down clean help packages
+.PHONY: demo test lint unit sanity matrix docs scenario scenarios artefact format changelog bed-up bed-down clean help packages

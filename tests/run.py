@@ -97,17 +97,33 @@ def scenario(name: str) -> Step:
     )
 
 
+def cores(*, runnable: bool) -> list[str]:
+    """The supported versions of ansible-core, oldest first; `runnable`: that this machine has a Python for."""
+    listing = subprocess.run(["tests/core", "--list"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [line.split()[0] for line in listing.splitlines() if not (runnable and "needs" in line)]
+
+
+def ansible_test(name: str, *argv: str, counts: bool = True) -> Step:
+    """ansible-test under another ansible-core than that of .venv."""
+    return Step(name, ("tests/core", *argv), needs=("venv",), counts=counts, refuses="All targets skipped")
+
+
 def steps() -> list[Step]:
     """Every step, the long ones first: they decide when the whole is done."""
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    runnable = cores(runnable=True)
+    newest = runnable[-1]
     return [
         Step("packages", ("make", "-s", "packages")),
         Step("venv", ("make", "-s", ".venv/installed")),
         Step("bed", ("python3", "-m", "lab", "cache"), needs=("packages",)),
         *map(image, sorted({machine for name in scenarios for machine in machines(name)})),
         *map(scenario, scenarios),
-        Step("artefact", ("tests/artefact/run",), needs=("bed", "venv")),
-        Step("sanity", ("tests/sanity/run",), needs=("venv",), refuses="All targets skipped"),
+        Step("artefact", ("tests/core", newest, "tests/artefact/run"), needs=("bed", "venv")),
+        # The newest that this machine can run, and the oldest; .venv's, in between, does everything else.
+        *[ansible_test(f"core:{core}", core, "quick") for core in dict.fromkeys((newest, runnable[0]))],
+        *[ansible_test(f"matrix:{core}", core) for core in cores(runnable=False)],
+        ansible_test("sanity", newest, "sanity", counts=False),
         Step("unit", ("pytest",), needs=("venv",), counts=True),
         lint("ansible-lint", "ansible-lint", "--offline", "-q"),
         lint("mypy", "mypy"),
@@ -118,7 +134,13 @@ def steps() -> list[Step]:
         lint("codespell", "codespell"),
         lint("reuse", "reuse", "lint", "-q"),
         lint("changelog", "antsibull-changelog", "lint"),
-        lint("docs", "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),
+        lint(
+            "docs",
+            *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--check-extra-docs-refs"),
+            *("--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "."),
+        ),
+        lint("galaxy", "tests/galaxy/run"),
+        lint("dependencies", "tests/galaxy/introspect"),
     ]
 
 
@@ -127,13 +149,18 @@ def is_setup(name: str) -> bool:
     return name.partition(":")[0] in ("packages", "venv", "bed")
 
 
+# `all` has sanity as a part of core, and core is the short form of matrix.
+APART = ("sanity", "matrix:")
+
+
 def choose(names: list[str], known: list[Step]) -> list[Step]:
     """The named steps and groups with all they need, in the order of steps()."""
     by_name = {step.name: step for step in known}
     groups = {
         "lint": [name for name in by_name if name.startswith("lint:")],
         "scenarios": [name for name in by_name if name.startswith("scenario:")],
-        "all": [name for name in by_name if not is_setup(name)],
+        "matrix": [name for name in by_name if name.startswith("matrix:")],
+        "all": [name for name in by_name if not is_setup(name) and not name.startswith(APART)],
     }
     wanted: set[str] = set()
     queue = [name for given in names for name in groups.get(given, [given])]
@@ -319,7 +346,7 @@ def terminate(*_: object) -> NoReturn:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="STEP", help="steps or groups: lint, scenarios, all")
+    parser.add_argument("names", nargs="*", metavar="STEP", help="steps or groups: lint, scenarios, matrix, all")
     parser.add_argument("--list", action="store_true", help="show the steps and stop")
     # One more than there are cores: much of a scenario is waiting for a host to boot or a guest to answer.
     parser.add_argument("-j", "--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="steps side by side")

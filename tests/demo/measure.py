@@ -38,7 +38,8 @@ def expect(holds: object, expected: str, measured: str) -> None:
 class Station(Protocol):
     """A guest, a host or another node of the bed."""
 
-    def run(self, command: str | Sequence[str], *, check: bool = True, timeout: float = 30) -> Result: ...
+    def run(self, command: str | Sequence[str], *, check: bool = True, timeout: float = 30) -> Result:
+        """Run a command on it."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ from ansible_collections.tapestry.vmnet.tests.unit.support import bridge_entry, 
 
 NAMES = st.from_regex(r"[a-z0-9_][a-zA-Z0-9_.-]{0,14}", fullmatch=True)
 SCOPES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,31}", fullmatch=True)
-MACS = st.integers(1, 2**40).map(lambda n: ":".join(f"{octet:02x}" for octet in (2 * (n % 7) << 40 | n).to_bytes(6)))
+MACS = st.integers(1, 2**40).map(
+    lambda n: ":".join(f"{octet:02x}" for octet in (2 * (n % 7) << 40 | n).to_bytes(6, "big"))
+)
 MTUS = st.integers(68, 65535)
 LABELS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 VIDS = st.sets(st.integers(1, 4094), max_size=20)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -206,5 +205,5 @@ def test_port_range_is_the_inverse_of_ports(first: int, more: int) -> None:
 def test_ipv4_comes_before_ipv6_and_then_by_number(values: list[net.Address]) -> None:
     ordered = net.in_order(values)
     assert [v.version for v in ordered] == sorted(v.version for v in values)
-    assert all(a < b for a, b in itertools.pairwise(ordered) if a.version == b.version)
+    assert all(a < b for a, b in zip(ordered, ordered[1:]) if a.version == b.version)
     assert net.in_order(reversed(values)) == ordered

@@ -362,7 +362,7 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
     ipv6 = draw(st.sampled_from(["none", "slaac", "stateful"]))
     free = range(2, min(subnet.num_addresses - 1, 200))
     cuts = sorted(draw(st.sets(st.sampled_from(free), max_size=4)))
-    ranges = [f"{subnet[a]}-{subnet[b]}" for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
+    ranges = [f"{subnet[a]}-{subnet[b]}" for a, b in zip(cuts[::2], cuts[1::2])]
     if ipv6 == "stateful" and draw(st.booleans()):
         ranges.append(f"{subnet6[16]}-{subnet6[4096]}")
     reserved = draw(st.lists(st.sampled_from(free), unique=True, max_size=4))
@@ -387,7 +387,7 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
             "duid": draw(st.none() | st.just(f"00:03:{n % 256:02x}")),
             "options": draw(option_values(router)),
         }
-        for name, mac, n in zip(guests, guest_macs, reserved, strict=True)
+        for name, mac, n in zip(guests, guest_macs, reserved)
     ]
     options = draw(option_values(router))
     forced = {key: value for key, value in draw(option_values(router)).items() if key not in options}

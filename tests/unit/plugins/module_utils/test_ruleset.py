@@ -25,7 +25,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import P
 from ansible_collections.tapestry.vmnet.plugins.module_utils._render import ruleset, sysctls
 from ansible_collections.tapestry.vmnet.tests.unit.wishes import BRIDGES, forwards, nats, policies_of
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 # Made with `nft -f` of the program, elements.nft and three elements without our mark, then `nft -j list table inet vmnet`.
 VERSIONS = ("1.0.6", "1.1.3")
 NOT_OURS = [
