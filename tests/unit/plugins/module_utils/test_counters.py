@@ -17,7 +17,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import P
 from ansible_collections.tapestry.vmnet.plugins.module_utils._render import ruleset
 from ansible_collections.tapestry.vmnet.tests.unit.support import forward, policy
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 NOTHING = {"packets": 0, "bytes": 0}
 OUT = Counter("vn_crossed vmnet8 . eth0", 3, 252)
 BACK = Counter("vn_crossed eth0 . vmnet8", 2, 168)
