@@ -14,6 +14,7 @@ import secrets
 import socket
 import struct
 import time
+from collections.abc import Iterable
 
 from .._model import layout
 from .._model.dhcp import HeldLease, Leases
