@@ -17,6 +17,7 @@ from lab import Bed, Host, Snapshot
 from lab.places import bed_name
 
 T = TypeVar("T")
+ROLES = ("host_only", "bridged", "nat")
 HOSTS = {"host12": "bookworm", "host13": "trixie"}
 
 
@@ -31,13 +32,18 @@ class Scenario:
         self.inventory = self.work / "inventory"
 
     def networks(self, host: str) -> list[dict[str, Any]]:
-        """The networks of the role that the scenario is named after, as the inventory has them."""
+        """The networks of all roles, as the inventory has them."""
         files = (self.directory / "group_vars/hosts.yml", self.directory / f"host_vars/{host}.yml")
         variables: dict[str, Any] = {}
         for file in files:
             if file.exists():
                 variables |= yaml.safe_load(file.read_text())
-        return list(variables[f"{self.name}_networks"])
+        return [network for role in ROLES for network in variables.get(f"{role}_networks", [])]
+
+    @property
+    def playbook(self) -> str:
+        """What users run: the playbook of the role that the scenario is named after, or the one with all of them."""
+        return f"tapestry.vmnet.{self.name if self.name in ROLES else 'site'}"
 
     def machines(self) -> dict[str, str]:
         """What hosts the scenario is about: name -> machine, as `platforms` in its molecule.yml says; one of each Debian if it does not."""

@@ -21,8 +21,7 @@ def test_no_unit_has_failed(host: Host) -> None:
 
 @pytest.fixture(scope="module")
 def runs(scenario: Scenario) -> list[Run]:
-    playbook = f"tapestry.vmnet.{scenario.name}"
-    return [run_playbook(playbook, scenario.inventory, check=check).succeeded() for check in (True, False)]
+    return [run_playbook(scenario.playbook, scenario.inventory, check=check).succeeded() for check in (True, False)]
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["check mode", "another run"])
