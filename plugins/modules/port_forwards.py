@@ -56,8 +56,8 @@ options:
         elements: str
       loopback:
         description:
-          - Whether the host's own C(127.0.0.1), or C(::1) for an IPv6 target, leads there too. Nobody but the host can use it.
-          - For IPv4 this sets the kernel parameter C(route_localnet) of the bridge, which has to be there already.
+          - Whether the host's own C(127.0.0.1) leads there too. Nobody but the host can use it. For IPv4 targets only.
+          - This sets the kernel parameter C(route_localnet) of the bridge, which has to be there already.
             A rule before connection tracking keeps guests from reaching loopback addresses by it.
           - The default is V(false).
         type: bool

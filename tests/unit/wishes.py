@@ -70,5 +70,5 @@ def forwards(draw: st.DrawFn, bridge: str) -> PortForward:
         to_address=draw(st.sampled_from(["10.0.0.101", "10.0.0.102"] if four else ["fd00::101"])),
         to_port=to and f"{to}-{to + size - 1}",
         sources=draw(st.none() | st.lists(st.sampled_from(sources), unique=True, min_size=1)),
-        loopback=draw(st.none() | st.booleans()),
+        loopback=draw(st.none() | st.booleans()) if four else None,
     )

@@ -29,7 +29,9 @@ def read() -> list[Resource]:
             return []
         raise HostError(f"nft cannot list the table {TABLE}: {listing.stderr.strip()}")
     found = ruleset.read_listing(listing.stdout)
-    return [*found.elements, *found.counters, Program("vmnet", intact=found.program == _as_written())]
+    written = _as_written()
+    edits = ruleset.edits(found.program, written)
+    return [*found.elements, *found.counters, Program("vmnet", intact=found.program == written, edits=edits)]
 
 
 def apply(plan: Plan) -> None:

@@ -301,6 +301,7 @@ def _forwards(
                         "listen": port,
                         "to_port": to,
                         "to_address": str(target),
+                        "loopback": common["loopback"] if target.version == 4 or len(to_addresses) == 1 else None,
                     },
                     entry.at,
                 )

@@ -16,14 +16,14 @@ from .policy import subnet_key
 from .ruleset import Element, element
 
 PROTOCOLS = ("tcp", "udp", "sctp")
-LOOPBACK = {4: "127.0.0.1", 6: "::1"}
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class PortForward:
     """``listen`` on ``address`` (None: every address of the host) leads to ``to_address``, ports in the same order from ``to_port``.
 
-    ``sources`` are the only ones that get through; none: any. ``loopback``: the host's own 127.0.0.1 or ::1 leads there too.
+    ``sources`` are the only ones that get through; none: any. ``loopback``: the host's own 127.0.0.1 leads there too.
     """
 
     bridge: str
@@ -74,6 +74,11 @@ class PortForward:
                 entry.place("address"),
                 f"{self.address} is a loopback address; name an address of the host on its network, or set loopback",
             )
+        if self.loopback and family == 6:
+            raise InputError(
+                entry.place("loopback"),
+                f"{self.to_address} is IPv6; the kernel takes no answer to ::1 from another interface",
+            )
         for index, source in enumerate(self.sources):
             if source.version != family:
                 raise InputError(
@@ -97,8 +102,7 @@ class PortForward:
         sources: list[list[str]] = [[subnet_key(source)] for source in self.sources] or [[]]
         keys = [(name, [*source, *address]) for source in sources]
         if self.loopback:
-            family = self.to_address.version
-            keys.append((f"vn_forwards{family}", [LOOPBACK[family]]))
+            keys.append(("vn_forwards4", [LOOPBACK]))
         return [
             element(
                 set_name,
@@ -127,7 +131,7 @@ class Parts(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        return self.address == LOOPBACK[self.family]
+        return self.address == LOOPBACK
 
 
 def parts(e: Element) -> Parts:
@@ -145,7 +149,7 @@ def listener(e: Element) -> tuple[str, ...]:
 
 def from_loopback(elements: Iterable[Element]) -> set[str]:
     """The bridges that the host's 127.0.0.1 leads to."""
-    loopback = f"vn_forwards4 {LOOPBACK[4]} "
+    loopback = f"vn_forwards4 {LOOPBACK} "
     return {e.bridge for e in elements if e.name.startswith(loopback)}
 
 

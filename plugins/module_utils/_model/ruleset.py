@@ -9,7 +9,7 @@ Every set belongs to one module. The types tell how an element is written in nft
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Optional
 
 from .resource import Resource
@@ -125,18 +125,24 @@ class Element(Resource):
 
 @dataclass(frozen=True)
 class Program(Resource):
-    """The chains, rules and set types of the table. ``intact``: the kernel has them as we wrote them."""
+    """The chains, rules and set types of the table. ``intact``: the kernel has them as we wrote them.
+
+    ``edits`` say what is different, in words; they are for people and not compared.
+    """
 
     kind: ClassVar[str] = "program"
 
     intact: bool = True
+    edits: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def title(self) -> str:
         return f"nft table {TABLE}"
 
     def lines(self) -> list[str]:
-        return ["chains and rules: " + ("as written by this collection" if self.intact else "edited by hand")]
+        if self.intact:
+            return ["chains and rules: as written by this collection"]
+        return ["chains and rules: edited by hand, or by another version of this collection", *self.edits]
 
 
 PROGRAM = Program("vmnet")

@@ -9,6 +9,7 @@ input of nft 1.0.6 silently makes sets of maps; JSON comes out because listings 
 
 from __future__ import annotations
 
+import collections
 import json
 import re
 from collections.abc import Iterable
@@ -48,14 +49,12 @@ _CHAINS = """\
     chain nat_output {
         type nat hook output priority -100; policy accept;
         ip daddr 127.0.0.0/8 goto loopback_forwards
-        ip6 daddr ::1 goto loopback_forwards
         fib daddr type local goto forwards
     }
 
-    # The host's loopback addresses are forwarded for itself only, and only where that is asked for by name.
+    # The host's own 127.0.0.1 is forwarded for itself only, and only where that is asked for by name.
     chain loopback_forwards {
         meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @vn_forwards4
-        meta l4proto { tcp, udp, sctp } dnat ip6 to ip6 daddr . meta l4proto . th dport map @vn_forwards6
     }
 
     chain forwards {
@@ -184,7 +183,6 @@ _CHAINS = """\
         oifname . ip saddr @vn_sources4 ct status dnat masquerade
         oifname . ip6 saddr @vn_sources6 ct status dnat masquerade
         oifname @vn_bridges ip saddr 127.0.0.0/8 ct status dnat masquerade
-        oifname @vn_bridges ip6 saddr ::1 ct status dnat masquerade
         oifname @vn_bridges accept
         ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
         ip6 daddr ff02::/16 accept
@@ -279,6 +277,23 @@ def read_listing(text: str) -> Listing:
             body.pop("handle", None)
             listing.program.append(item)
     return listing
+
+
+def edits(found: list[Any], written: list[Any]) -> tuple[str, ...]:
+    """What one program, as it is listed, has more and less than the other, a line for each chain, rule or set."""
+    counted = [collections.Counter(map(_described, program)) for program in (found, written)]
+    more, less = counted[0] - counted[1], counted[1] - counted[0]
+    if not more and not less and found != written:
+        return ("  rules in another order",)
+    return (*(f"  not ours: {text}" for text in more.elements()), *(f"  missing: {text}" for text in less.elements()))
+
+
+def _described(item: Any) -> str:
+    """A chain, rule or set of a listing as one line."""
+    ((what, body),) = item.items()
+    place = f"rule of {body['chain']}" if what == "rule" else f"{what} {body['name']}"
+    rest = {k: v for k, v in body.items() if k not in ("family", "table", "chain", "name", "expr")}
+    return f"{place}: {json.dumps(body['expr'] if what == 'rule' else rest, separators=(',', ':'))}"
 
 
 def _declaration(name: str, kind: SetType) -> str:

@@ -81,7 +81,7 @@ SECTIONS: list[tuple[str, list[Resource], list[Resource], list[dict[str, str]]]]
         [
             section(
                 "nft table inet vmnet",
-                "chains and rules: edited by hand\n",
+                "chains and rules: edited by hand, or by another version of this collection\n",
                 "chains and rules: as written by this collection\n",
             )
         ],

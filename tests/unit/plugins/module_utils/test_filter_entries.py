@@ -463,6 +463,12 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
         "port_forwards[80].sources: is empty, so that nobody could connect",
     ),
     (
+        "loopback to an IPv6 target",
+        forward,
+        {"listen": 80, "to_address": "fd00::1", "loopback": True},
+        "port_forwards[80].loopback: fd00::1 is IPv6; the kernel takes no answer to ::1 from another interface",
+    ),
+    (
         "a loopback that is neither true nor false",
         forward,
         {"listen": 80, "to_address": "10.0.0.1", "loopback": "maybe"},

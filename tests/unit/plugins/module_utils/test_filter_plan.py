@@ -305,11 +305,6 @@ def test_a_bridge_that_an_earlier_task_will_make_is_predicted_as_if_it_were_ther
         require_targets(wish, PLANNERS["port_forwards"](wish, QUIET), QUIET)
 
 
-def test_for_ipv6_no_parameter_is_needed() -> None:
-    state = made(request("port_forwards", web(to_address="fd00::1", loopback=True)), QUIET)
-    assert not [r for r in state.values() if isinstance(r, Sysctl) and "localnet" in r.name]
-
-
 def test_the_parameter_of_a_bridge_that_somebody_removed_is_no_difference() -> None:
     state = made(request("port_forwards", web(loopback=True)), {**QUIET, **host(Sysctl(LOCALNET, "0"))})
     without = {key: r for key, r in state.items() if r.name != LOCALNET}

@@ -150,6 +150,28 @@ def test_a_program_that_somebody_edited_is_another_one(version: str, change: Any
     assert ruleset.read_listing(changed(version, change)).program != ruleset.read_listing(listing(version)).program
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (with_a_rule_changed, ['  not ours: rule of refuse: [{"accept":null}]', "  missing: rule of refuse: [{"]),
+        (with_another_policy, ["  not ours: chain raw_prerouting: ", "  missing: chain raw_prerouting: "]),
+        (with_another_type, ["  not ours: set vn_bridges: ", "  missing: set vn_bridges: "]),
+        (with_other_handles, []),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_edit_is_told(version: str, change: Any, says: list[str]) -> None:
+    programs = [ruleset.read_listing(text).program for text in (changed(version, change), listing(version))]
+    told = ruleset.edits(*programs)
+    assert [line[: len(start)] for line, start in zip(told, says, strict=True)] == says
+
+
+def test_rules_in_another_order_are_told() -> None:
+    program = ruleset.read_listing(listing("1.1.3")).program
+    assert ruleset.edits(program[::-1], program) == ("  rules in another order",)
+
+
 def test_the_program_replaces_the_table_and_declares_every_set_once() -> None:
     text = ruleset.program()
     assert text.startswith("table inet vmnet\ndelete table inet vmnet\ntable inet vmnet {\n")
