@@ -18,7 +18,7 @@ from .._model.ruleset import Counter, Element, Program
 from .._plan.core import Plan
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
-from . import daemons, dnsmasq, files, leases, links, nft, sockets, sysctl, systemd, tc
+from . import daemons, dnsmasq, files, leases, links, neighbours, nft, sockets, sysctl, systemd, tc
 
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
 _FILES = (
@@ -44,7 +44,7 @@ def machine_id() -> str:
 
 def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element`` (and what was counted), ``interface``,
-    ``socket``, ``leases``."""
+    ``socket``, ``grant``, ``leases``."""
     kinds = set(kinds)
     found = files.read(_FILES)
     state = by_key(found)
@@ -63,6 +63,8 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         state.update(by_key(Interface(name) for _index, name in socket.if_nameindex()))
     if "socket" in kinds:
         state.update(by_key(sockets.read()))
+    if "grant" in kinds:
+        state.update(by_key(neighbours.read()))
     if "leases" in kinds:
         state.update(by_key(leases.read()))
         state.update(by_key(daemons.read()))
@@ -102,6 +104,7 @@ def apply(plan: Plan) -> None:
     for resource in texts.removed:
         if isinstance(resource, File):
             files.remove(resource)
+    neighbours.apply(plan)
     if systemd.is_running():
         systemd.start(plan)
     daemons.start(plan.only(Daemon.kind))

@@ -34,6 +34,14 @@ def read() -> list[Resource]:
     return [*found.elements, *found.counters, Program("vmnet", intact=found.program == written, edits=edits)]
 
 
+def read_others() -> list[str]:
+    """The listing of each table that is not ours."""
+    if not is_installed("nft"):
+        return []
+    names = [line.split()[1:] for line in _nft("list", "tables").stdout.splitlines() if line.startswith("table ")]
+    return [_nft("-j", "list", "table", *name).stdout for name in names if " ".join(name) != TABLE]
+
+
 def apply(plan: Plan) -> None:
     """All or nothing: where nft refuses any of it, the kernel keeps what it had."""
     _nft("-f", "-", stdin=ruleset.transaction(plan))

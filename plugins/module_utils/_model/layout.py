@@ -23,6 +23,7 @@ DHCP = f"{PERSISTENT}/dhcp"
 DHCP_STATE = "/var/lib/vmnet"
 DHCP_LOADED = "/run/vmnet-dhcp"  # what each server has read, and its process id
 LOCK = "/run/vmnet.lock"
+FIREWALLD = "/etc/firewalld"
 
 # Names that a scope cannot have: they stand beside the scopes' directories.
 RESERVED_SCOPES = ("dhcp",)
@@ -46,3 +47,8 @@ def dhcp_network(unit: str) -> str:
 
 def unit_file(name: str) -> str:
     return f"{UNITS}/{name}"
+
+
+def docker_rules(root: str, scope: str) -> str:
+    """What of ours is in the chain DOCKER-USER, for the restore script: Docker makes its chains anew whenever the host boots."""
+    return f"{root}/{scope}/docker.rules"

@@ -23,9 +23,9 @@ from .port_forward import PortForward, refuse_conflicts
 
 MODES = ("host_only", "bridged", "nat")
 RESOURCES: Mapping[str, tuple[str, ...]] = {
-    "host_only": ("bridges", "taps", "dhcp", "policies"),
-    "bridged": ("bridges", "taps"),
-    "nat": ("bridges", "taps", "dhcp", "nat", "port_forwards", "policies"),
+    "host_only": ("bridges", "taps", "dhcp", "policies", "coexist"),
+    "bridged": ("bridges", "taps", "coexist"),
+    "nat": ("bridges", "taps", "dhcp", "nat", "port_forwards", "policies", "coexist"),
 }
 _OF_RESERVATION = ("client_id", "duid", "options")
 
@@ -440,7 +440,18 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
         "nat": [dict(network.nat)] if network.nat else [],
         "port_forwards": [_entry(forward) for _at, forward in network.all_forwards()],
         "policies": [policy],
+        "coexist": [_neighbour(network, policy)],
     }
+
+
+def _neighbour(network: Network, policy: Mapping[str, Any]) -> dict[str, Any]:
+    """What the host's other firewalls have to let through."""
+    if network.mode == "bridged":
+        return {"bridge": network.name, "mode": "bridged"}
+    kept = {name: value for name, value in policy.items() if name not in ("isolate_guests", "host_services")}
+    unserved = () if network.dhcp else ("dhcp", "dns")
+    services = [service for service in network.host_services if service not in unserved]
+    return {**kept, "host_services": services, "forwards": bool(network.all_forwards())}
 
 
 def _tap_entry(network: Network, guest: Guest, tap: Mapping[str, Any]) -> dict[str, Any]:

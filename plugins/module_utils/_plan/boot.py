@@ -15,19 +15,20 @@ from .._model.ruleset import PROGRAM
 from .._render import boot
 from .core import Plan, Request
 
+# What has to be put back when somebody has changed the packet filter.
+_WATCHED = ("*.nft", "*/docker.rules")
+_WATCH = (
+    Key(File.kind, layout.unit_file(layout.WATCH_SOCKET)),
+    Key(File.kind, layout.unit_file(layout.WATCH_SERVICE)),
+    Key(Unit.kind, layout.WATCH_SOCKET),
+)
 _COME_WITH = {
     "*": (
         Key(File.kind, layout.RESTORE),
         Key(File.kind, layout.unit_file(layout.SERVICE)),
         Key(Unit.kind, layout.SERVICE),
     ),
-    "*.nft": (
-        Key(File.kind, layout.PROGRAM),
-        PROGRAM.key,
-        Key(File.kind, layout.unit_file(layout.WATCH_SOCKET)),
-        Key(File.kind, layout.unit_file(layout.WATCH_SERVICE)),
-        Key(Unit.kind, layout.WATCH_SOCKET),
-    ),
+    "*.nft": (Key(File.kind, layout.PROGRAM), PROGRAM.key),
     f"{layout.DHCP}/*": (Key(File.kind, layout.unit_file(layout.DHCP_SERVICE)),),
 }
 
@@ -47,11 +48,11 @@ def text_of(state: State, path: str) -> str:
 
 def complete(request: Request, before: State, after: dict[Key, Resource]) -> Plan:
     """The plan with the boot files in ``after`` if it has any record, and without them if it has none."""
-    needed, filtered = _has_records(after), _has_records(after, "*.nft")
+    needed, watched = _has_records(after), _is_watched(after)
     put_file(after, layout.RESTORE, boot.SCRIPT if needed else "", 0o755)
     _put_unit(request, after, layout.SERVICE, {layout.SERVICE: boot.UNIT}, needed)
     watch = {layout.WATCH_SOCKET: boot.WATCH_SOCKET_UNIT, layout.WATCH_SERVICE: boot.WATCH_SERVICE_UNIT}
-    _put_unit(request, after, layout.WATCH_SOCKET, watch, filtered)
+    _put_unit(request, after, layout.WATCH_SOCKET, watch, watched)
     return Plan(before, after, frozenset(_implied(before, after)))
 
 
@@ -72,6 +73,12 @@ def _implied(before: State, after: State) -> Iterator[Key]:
     for kind, keys in _COME_WITH.items():
         if _has_records(before, kind) != _has_records(after, kind):
             yield from keys
+    if _is_watched(before) != _is_watched(after):
+        yield from _WATCH
+
+
+def _is_watched(state: State) -> bool:
+    return any(_has_records(state, kind) for kind in _WATCHED)
 
 
 def _has_records(state: State, kind: str = "*") -> bool:

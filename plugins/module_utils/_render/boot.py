@@ -104,15 +104,32 @@ filter() {
     return 1
 }
 
+# Rules of ours in the chain that Docker leaves to others. Docker adds to a chain that is there before it starts.
+docker() {
+    command -v dockerd > /dev/null || return 0
+    for tool in iptables ip6tables; do
+        rules=$(cat /etc/vmnet/*/docker.rules /run/vmnet/*/docker.rules 2> /dev/null | sed -n "s/^$tool //p")
+        [ -n "$rules" ] || continue
+        "$tool" -N DOCKER-USER 2> /dev/null
+        missing=$({ "$tool" -S DOCKER-USER | sed 's/^-A DOCKER-USER //'; echo; echo "$rules"; } | awk '
+            !wanted && /^$/ { wanted = 1; next }
+            !wanted { there[$0] = 1; next }
+            !there[$0] { print "-I DOCKER-USER " $0 }')
+        [ -z "$missing" ] || printf '*filter\n%s\nCOMMIT\n' "$missing" | "$tool-restore" --noflush
+    done
+}
+
 # What was told so far is read first, so that whatever happens after the look means another one. Where others change their rules
 # all the time, the pause keeps this to five looks a second.
 watch() {
     dd bs=64K iflag=nonblock of=/dev/null 2> /dev/null
-    if ! tables=$(nft list tables inet) || echo "$tables" | grep -qx "table inet vmnet"; then
+    if [ ! -f "$program" ] || ! tables=$(nft list tables inet) || echo "$tables" | grep -qx "table inet vmnet"; then
+        docker
         sleep 0.2
     else
         echo "<5>vmnet: the packet filter was gone and is loaded again" >&2
-        filter
+        filter || status=1
+        docker
     fi
 }
 
@@ -201,7 +218,12 @@ if [ "${1:-all}" = dhcp ]; then
     exit
 fi
 status=0
-if [ "${1:-all}" = watch ]; then watch; else filter; fi || status=1
+if [ "${1:-all}" = watch ]; then
+    watch
+else
+    filter || status=1
+    docker
+fi
 if [ "${1:-all}" = all ]; then
     if [ -n "$(awaited)" ] && booting; then
         links quietly

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tapestry.vmnet.plugins.filter.expand import FilterModule
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import Network as Neighbour
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import parse_networks
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import entries
@@ -140,12 +141,23 @@ def test_the_profile_of_the_design_becomes_these_resources() -> None:
                 "uplinks": [],
             }
         ],
+        "coexist": [
+            {
+                "bridge": "vmnet8",
+                "subnets": ["192.168.233.0/24", "fd00:233::/64"],
+                "mode": "nat",
+                "ipv6_mode": "nat",
+                "uplinks": [],
+                "host_services": ["dhcp", "dns", "icmp"],
+                "forwards": True,
+            }
+        ],
     }
 
 
 def test_a_host_only_network_is_isolated_and_gives_no_default_route() -> None:
     found = expand([with_(HOST_ONLY, dhcp={"ranges": ["192.168.56.100-192.168.56.200"]})], "host_only")
-    assert set(found) == {"bridges", "taps", "dhcp", "policies"}
+    assert set(found) == {"bridges", "taps", "dhcp", "policies", "coexist"}
     assert [(p["mode"], p["subnets"]) for p in found["policies"]] == [("isolated", ["192.168.56.0/24"])]
     assert [(d["router"], d["dns"]["forward"], d["ipv6"]) for d in found["dhcp"]] == [(False, False, "none")]
 
@@ -161,6 +173,7 @@ def test_a_bridged_network_is_a_bridge_with_the_uplink_as_its_port_and_nothing_e
     assert expand([BRIDGED], "bridged") == {
         "bridges": [{"name": "lan0", "addresses": [], "mtu": 1500, "ports": ["eth1"]}],
         "taps": [{"mtu": 1500, "hairpin": False, "name": "vnet20", "isolated": False, "bridge": "lan0"}],
+        "coexist": [{"bridge": "lan0", "mode": "bridged"}],
     }
 
 
@@ -208,7 +221,9 @@ def test_guests_that_boot_from_the_host_may_reach_its_tftp_server() -> None:
 
 
 def test_a_network_without_dhcp_and_dns_has_no_service() -> None:
-    assert expand([with_(NAT, dhcp=None, dns=None)], "nat")["dhcp"] == []
+    found = expand([with_(NAT, dhcp=None, dns=None)], "nat")
+    assert found["dhcp"] == []
+    assert found["coexist"][0]["host_services"] == ["icmp"], "nobody has to let through what nobody answers"
 
 
 def test_a_forward_of_a_guest_with_both_families_leads_to_both() -> None:
@@ -719,7 +734,14 @@ def accepted(resource: str, found: list[Profile]) -> list[Any]:
     read = entries(found, resource, "name")
     if resource == "dhcp":
         return list(parse_networks(read))
-    kind: Any = {"bridges": Bridge, "taps": Tap, "nat": SourceNat, "port_forwards": PortForward, "policies": Policy}
+    kind: Any = {
+        "bridges": Bridge,
+        "taps": Tap,
+        "nat": SourceNat,
+        "port_forwards": PortForward,
+        "policies": Policy,
+        "coexist": Neighbour,
+    }
     return [kind[resource].parse(entry) for entry in read]
 
 
