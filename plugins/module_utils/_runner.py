@@ -90,6 +90,8 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
 
 
 def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
+    if not module.check_mode:
+        host.sweep()
     state = _read(subject)
     plan = subject.plan(request, state)
     result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}

@@ -37,6 +37,10 @@ options:
         description: Interfaces on which to translate. Any but our own bridges if not given.
         type: list
         elements: str
+      autostart:
+        description: Whether it is there after a boot. If not, the next run brings it back.
+        type: bool
+        default: true
 seealso:
   - module: tapestry.vmnet.policies
   - module: tapestry.vmnet.port_forwards
@@ -92,6 +96,7 @@ def main() -> None:
                     "bridge": {"type": "str", "required": True},
                     "subnets": {"type": "list", "elements": "str"},
                     "uplinks": {"type": "list", "elements": "str"},
+                    "autostart": {"type": "bool", "default": True},
                 },
             },
         ),

@@ -52,6 +52,10 @@ options:
         description: Subnets of the clients that get through. Any if not given.
         type: list
         elements: str
+      autostart:
+        description: Whether it is there after a boot. If not, the next run brings it back.
+        type: bool
+        default: true
 seealso:
   - module: tapestry.vmnet.nat
   - module: tapestry.vmnet.policies
@@ -125,6 +129,7 @@ def main() -> None:
                     "to_address": {"type": "str", "required": True},
                     "to_port": {"type": "str"},
                     "sources": {"type": "list", "elements": "str"},
+                    "autostart": {"type": "bool", "default": True},
                 },
             },
         ),

@@ -332,7 +332,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
         "a field of later",
         nat,
         {"bridge": "br0", "subnets": ["10.0.0.0/24"], "to_addresses": ["192.168.1.5"]},
-        "nat[br0].to_addresses: is not a field of it; it has bridge, subnets, uplinks",
+        "nat[br0].to_addresses: is not a field of it; it has autostart, bridge, subnets, uplinks",
     ),
     ("a bad uplink", nat, {"bridge": "br0", "subnets": [], "uplinks": ["a/b"]}, "nat[br0].uplinks[0]: 'a/b'"),
     ("a forward from nowhere", forward, {"to_address": "10.0.0.1"}, "port_forwards[None].listen: is missing"),

@@ -88,8 +88,14 @@ def apply(plan: Plan) -> None:
     for resource in texts.removed:
         if isinstance(resource, File):
             files.remove(resource)
+    sweep()
     if systemd.is_running():
         systemd.start(plan)
+
+
+def sweep() -> None:
+    """Empty directories of ours, and what a run that was killed has left unfinished."""
+    files.sweep(_FILES)
 
 
 def _is_written_first(file: File) -> bool:

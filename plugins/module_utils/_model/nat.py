@@ -22,6 +22,7 @@ class SourceNat:
     bridge: str
     subnets: tuple[net.Network, ...]
     uplinks: tuple[str, ...]
+    autostart: bool = True
 
     @classmethod
     def parse(cls, entry: Fields, complete: bool = True) -> SourceNat:
@@ -30,6 +31,7 @@ class SourceNat:
             bridge=entry.required("bridge", net.interface_name),
             subnets=tuple(net.in_order(set(entry.each("subnets", net.subnet)))),
             uplinks=tuple(sorted(set(entry.each("uplinks", net.interface_name)))),
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         if complete and not parsed.subnets:

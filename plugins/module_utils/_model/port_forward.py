@@ -32,6 +32,7 @@ class PortForward:
     to_address: net.Address
     to_port: range
     sources: tuple[net.Network, ...]
+    autostart: bool = True
 
     @classmethod
     def parse(cls, entry: Fields) -> PortForward:
@@ -44,6 +45,7 @@ class PortForward:
             to_address=entry.required("to_address", net.address),
             to_port=entry.optional("to_port", net.ports, listen),
             sources=_widest(entry.each("sources", net.subnet)),
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         parsed.check(entry)

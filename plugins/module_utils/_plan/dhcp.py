@@ -60,7 +60,7 @@ def plan_dhcp(request: Request, host: State) -> Plan:
     for bridge in left:
         unit = after.get(Key(Unit.kind, layout.dhcp_unit(bridge)))
         if bridge in named:
-            unit = Unit(layout.dhcp_unit(bridge), enabled=request.persistent, active=True)
+            unit = Unit(layout.dhcp_unit(bridge), enabled=request.persistent and named[bridge].autostart, active=True)
         # A unit that is not of this run is left as it is, but one that runs has to take what is on disk.
         if isinstance(unit, Unit):
             after[unit.key] = loaded(unit, after, bridge) if unit.active else unit

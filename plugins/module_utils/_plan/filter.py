@@ -54,7 +54,8 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
             ]
         wanted = _elements(request) if request.present else []
         _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
-        records[f"{layout.root(request.persistent)}/{request.scope}/{module}.nft"] += wanted
+        for entry in request.entries if request.present else ():
+            records[f"{request.root(entry)}/{request.scope}/{module}.nft"] += entry.elements(request.scope)
 
         kinds = (Element, Program, Counter, File, Unit, Sysctl)
         before = {key: r for key, r in host.items() if isinstance(r, kinds)}
