@@ -92,6 +92,8 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
 
 
 def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
+    if not module.check_mode:
+        host.sweep()
     state = _read(subject)
     plan = subject.plan(request, state)
     for warning in subject.warnings(request, state):

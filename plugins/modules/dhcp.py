@@ -83,6 +83,10 @@ options:
           options:
             description: DHCPv4 options of this guest, before those of the network; as in O(dhcp[].options).
             type: dict
+      autostart:
+        description: Whether the service is started at boot. If not, the next run starts it.
+        type: bool
+        default: true
       known_only:
         description: Whether only guests with a reservation are served. The default is V(false).
         type: bool
@@ -354,6 +358,7 @@ NETWORK = {
     "lease_time": {"type": "str"},
     "reservations": {"type": "list", "elements": "dict", "options": RESERVATION},
     "known_only": {"type": "bool"},
+    "autostart": {"type": "bool", "default": True},
     "lease_limit": {"type": "int"},
     "authoritative": {"type": "bool"},
     "rapid_commit": {"type": "bool"},

@@ -52,6 +52,10 @@ options:
           - Range of source ports for TCP and UDP over IPv4, where O(nat[].to_addresses) has an IPv4 address.
           - The default is V(1024-65535), which is also that of IPv6.
         type: str
+      autostart:
+        description: Whether it is there after a boot. If not, the next run brings it back.
+        type: bool
+        default: true
 seealso:
   - module: tapestry.vmnet.policies
   - module: tapestry.vmnet.port_forwards
@@ -121,6 +125,7 @@ def main() -> None:
                     "uplinks": {"type": "list", "elements": "str"},
                     "to_addresses": {"type": "list", "elements": "str"},
                     "to_ports": {"type": "str"},
+                    "autostart": {"type": "bool", "default": True},
                 },
             },
         ),

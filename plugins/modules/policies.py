@@ -72,6 +72,10 @@ options:
           - On the bridge itself their taps do that, see O(tapestry.vmnet.taps#module:taps[].isolated).
           - The default is V(false).
         type: bool
+      autostart:
+        description: Whether it is there after a boot. If not, the next run brings it back.
+        type: bool
+        default: true
 seealso:
   - module: tapestry.vmnet.nat
   - module: tapestry.vmnet.port_forwards
@@ -143,6 +147,7 @@ def main() -> None:
                     "host_services": {"type": "list", "elements": "str"},
                     "peers": {"type": "list", "elements": "str"},
                     "isolate_guests": {"type": "bool"},
+                    "autostart": {"type": "bool", "default": True},
                 },
             },
         ),

@@ -61,6 +61,10 @@ options:
             A rule before connection tracking keeps guests from reaching loopback addresses by it.
           - The default is V(false).
         type: bool
+      autostart:
+        description: Whether it is there after a boot. If not, the next run brings it back.
+        type: bool
+        default: true
 seealso:
   - module: tapestry.vmnet.nat
   - module: tapestry.vmnet.policies
@@ -144,6 +148,7 @@ def main() -> None:
                     "to_port": {"type": "str"},
                     "sources": {"type": "list", "elements": "str"},
                     "loopback": {"type": "bool"},
+                    "autostart": {"type": "bool", "default": True},
                 },
             },
         ),

@@ -10,7 +10,6 @@ import shutil
 import stat
 from collections.abc import Iterable
 
-from .._model import layout
 from .._model.errors import HostError
 from .._model.resource import File
 
@@ -33,10 +32,8 @@ def read(paths: Iterable[str]) -> list[File]:
 
 def write(file: File) -> None:
     """Whole or not at all: a reader, or a boot after a power cut, sees the old text or the new one."""
-    directory, name = os.path.split(file.name)
-    _make_directories(directory)
-    # One name for all tries: what a killed run left is overwritten by the next.
-    temporary = f"{directory}/.{name}{_UNFINISHED}"
+    _make_directories(os.path.dirname(file.name))
+    temporary = _unfinished(file.name)
     with open(temporary, "w", encoding="utf-8") as stream:
         os.fchmod(stream.fileno(), file.mode)
         stream.write(file.text)
@@ -46,17 +43,20 @@ def write(file: File) -> None:
 
 
 def remove(file: File) -> None:
-    """The file, and the directories of ours that it leaves empty."""
     os.unlink(file.name)
-    directory = os.path.dirname(file.name)
-    while directory.startswith((layout.PERSISTENT, layout.VOLATILE)):
-        names = os.listdir(directory)
-        if not all(_is_unfinished(name) for name in names):
-            return
-        for name in names:
-            os.unlink(f"{directory}/{name}")
-        os.rmdir(directory)
-        directory = os.path.dirname(directory)
+
+
+def sweep(paths: Iterable[str]) -> None:
+    """What nobody needs: empty directories of ours, and the unfinished files of a run that was killed."""
+    for path in paths:
+        if os.path.isdir(path):
+            for directory, _subdirectories, names in os.walk(path, topdown=False):
+                for name in filter(_is_unfinished, names):
+                    os.unlink(f"{directory}/{name}")
+                if not os.listdir(directory):
+                    os.rmdir(directory)
+        elif os.path.lexists(_unfinished(path)):
+            os.unlink(_unfinished(path))
 
 
 def remove_tree(path: str) -> None:
@@ -88,6 +88,12 @@ def _make_directories(path: str) -> None:
         _make_directories(os.path.dirname(path))
         os.mkdir(path)
         os.chmod(path, _DIRECTORY_MODE)
+
+
+def _unfinished(path: str) -> str:
+    """One name for all tries."""
+    directory, name = os.path.split(path)
+    return f"{directory}/.{name}{_UNFINISHED}"
 
 
 def _is_unfinished(name: str) -> bool:

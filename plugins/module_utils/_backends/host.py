@@ -105,9 +105,15 @@ def apply(plan: Plan) -> None:
         if isinstance(resource, File):
             files.remove(resource)
     neighbours.apply(plan)
+    sweep()
     if systemd.is_running():
         systemd.start(plan)
     daemons.start(plan.only(Daemon.kind))
+
+
+def sweep() -> None:
+    """Empty directories of ours, and what a run that was killed has left unfinished."""
+    files.sweep(_FILES)
 
 
 def _is_written_first(file: File) -> bool:

@@ -120,6 +120,7 @@ class DhcpNetwork:
     boot: Optional[Boot] = None
     checksum_fix: str = "none"
     dns: Dns = field(default_factory=Dns)
+    autostart: bool = field(default=True, compare=False)
 
     @classmethod
     def parse(cls, entry: Fields, complete: bool = True) -> DhcpNetwork:
@@ -144,6 +145,7 @@ class DhcpNetwork:
             boot=Boot.parse(Fields(entry.raw("boot"), entry.place("boot"))) if entry.given("boot") else None,
             checksum_fix=entry.optional("checksum_fix", net.choice(*CHECKSUM_FIXES), "none"),
             dns=Dns.parse(Fields(entry.raw("dns", {}), entry.place("dns"))),
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         if complete:

@@ -32,6 +32,7 @@ class SourceNat:
     uplinks: tuple[str, ...]
     to_addresses: tuple[Span, ...] = ()
     to_ports: Optional[range] = None
+    autostart: bool = True
 
     @classmethod
     def parse(cls, entry: Fields, complete: bool = True) -> SourceNat:
@@ -42,6 +43,7 @@ class SourceNat:
             uplinks=tuple(sorted(set(entry.each("uplinks", net.interface_name)))),
             to_addresses=_one_of_each_family(entry.each("to_addresses", net.ends), entry.place("to_addresses")),
             to_ports=entry.optional("to_ports", net.ports),
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         if complete and not parsed.subnets:

@@ -16,7 +16,7 @@ from . import net
 from .dhcp import DhcpNetwork
 from .errors import InputError
 from .fields import Fields, entries, refuse_duplicates
-from .links import DEFAULT_MTU, Tap
+from .links import DEFAULT_MTU, Tap, Vlan
 from .nat import SourceNat
 from .policy import DEFAULT_SERVICES, host_service
 from .port_forward import PortForward, refuse_conflicts
@@ -42,6 +42,7 @@ class Guest:
     mac: Optional[str]
     addresses: tuple[net.Address, ...]
     tap: Optional[Mapping[str, Any]]
+    vlan: Optional[Vlan]
     forwards: tuple[tuple[str, PortForward], ...]
     dhcp: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,6 +66,8 @@ class Network:
     dhcp: Optional[Mapping[str, Any]] = None
     guests: tuple[Guest, ...] = ()
     forwards: tuple[tuple[str, PortForward], ...] = ()
+    vlan_filtering: bool = False
+    autostart: bool = True
 
     @property
     def subnets(self) -> list[net.Network]:
@@ -176,7 +179,14 @@ def _bridged(entry: Fields) -> Network:
         mtu=entry.optional("mtu", net.mtu, DEFAULT_MTU),
         uplink=entry.required("uplink", net.interface_name),
         guests=tuple(_guest(guest, name, (), "bridged", False) for guest in entry.entries("guests", "name")),
+        vlan_filtering=entry.optional("vlan_filtering", net.boolean, False),
+        autostart=entry.optional("autostart", net.boolean, True),
     )
+    for guest in network.guests:
+        if guest.vlan and not network.vlan_filtering:
+            raise InputError(
+                f"{guest.at}.vlan", f"needs a network that keeps VLANs apart; set {entry.place('vlan_filtering')}: true"
+            )
     if network.uplink == name:
         raise InputError(entry.place("uplink"), f"{name} is the bridge itself; name the physical interface")
     entry.nothing_else()
@@ -200,6 +210,7 @@ def _with_addresses(entry: Fields, mode: str) -> Network:
         peers=entry.each("peers", net.interface_name),
         host_services=entry.each("host_services", host_service, DEFAULT_SERVICES),
         guests=tuple(_guest(guest, name, addresses, mode, isolate) for guest in entry.entries("guests", "name")),
+        autostart=entry.optional("autostart", net.boolean, True),
     )
     network = replace(network, dhcp=_dhcp(entry, network))
     if network.dhcp and (network.dhcp.get("boot") or {}).get("tftp_root") and not entry.given("host_services"):
@@ -214,6 +225,7 @@ def _guest(entry: Fields, bridge: str, addresses: tuple[net.Interface, ...], mod
         mac=entry.optional("mac", net.mac),
         addresses=entry.each("addresses", net.address) if mode != "bridged" else (),
         tap=_tap(Fields(entry.raw("tap"), entry.place("tap")), isolated) if entry.given("tap") else None,
+        vlan=_guest_vlan(entry) if mode == "bridged" and entry.given("vlan") else None,
         forwards=(),
         dhcp={name: entry.raw(name) for name in _OF_RESERVATION if mode != "bridged" and entry.given(name)},
     )
@@ -234,13 +246,22 @@ def _guest(entry: Fields, bridge: str, addresses: tuple[net.Interface, ...], mod
     return guest
 
 
+def _guest_vlan(entry: Fields) -> Vlan:
+    if not entry.given("tap"):
+        raise InputError(entry.place("vlan"), "is that of the guest's tap, and it has none; give it one in tap")
+    return Vlan.parse(Fields(entry.raw("vlan"), entry.place("vlan")))
+
+
 def _tap(entry: Fields, isolated: bool) -> dict[str, Any]:
     if entry.given("bridge"):
         raise InputError(entry.place("bridge"), "is not a field of it; a guest's tap is on its network's bridge")
+    for name, whose in (("vlan", "guest"), ("autostart", "network")):
+        if entry.given(name):
+            raise InputError(entry.place(name), f"is not a field of it; it is one of the {whose}")
     tap = Tap.parse(entry)
     given = {
         name: value
-        for name in ("owner", "group", "multi_queue", "mac", "mtu", "learning", "unicast_flood", "hairpin")
+        for name in ("owner", "group", "multi_queue", "vnet_hdr", "mac", "mtu", "learning", "unicast_flood", "hairpin")
         if (value := getattr(tap, name)) is not None
     }
     return {"name": tap.name, "isolated": isolated if tap.isolated is None else tap.isolated, **given}
@@ -423,6 +444,8 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
     }
     if network.uplink:
         bridge["ports"] = [network.uplink]
+    if network.vlan_filtering:
+        bridge["vlan_filtering"] = True
     policy: dict[str, Any] = {
         "bridge": name,
         "subnets": subnets,
@@ -433,15 +456,17 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
     }
     if network.mode == "nat":
         policy.update(ipv6_mode=network.ipv6, uplinks=list(network.uplinks))
-    return {
+    resources = {
         "bridges": [bridge],
         "taps": [_tap_entry(network, guest, guest.tap) for guest in network.guests if guest.tap],
         "dhcp": [dict(network.dhcp)] if network.dhcp else [],
         "nat": [dict(network.nat)] if network.nat else [],
         "port_forwards": [_entry(forward) for _at, forward in network.all_forwards()],
         "policies": [policy],
-        "coexist": [_neighbour(network, policy)],
     }
+    if not network.autostart:
+        resources = {kind: [{**entry, "autostart": False} for entry in part] for kind, part in resources.items()}
+    return {**resources, "coexist": [_neighbour(network, policy)]}
 
 
 def _neighbour(network: Network, policy: Mapping[str, Any]) -> dict[str, Any]:
@@ -457,7 +482,8 @@ def _neighbour(network: Network, policy: Mapping[str, Any]) -> dict[str, Any]:
 def _tap_entry(network: Network, guest: Guest, tap: Mapping[str, Any]) -> dict[str, Any]:
     """A guest that a forward leads to may reach itself by it. Where br_netfilter is on, its packets turn round on the bridge."""
     is_target = any(forward.to_address in guest.addresses for _at, forward in network.all_forwards())
-    return {"mtu": network.mtu, "hairpin": is_target, **tap, "bridge": network.name}
+    vlan = {"vlan": guest.vlan.as_entry()} if guest.vlan else {}
+    return {"mtu": network.mtu, "hairpin": is_target, **tap, **vlan, "bridge": network.name}
 
 
 def _entry(forward: PortForward) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Policy:
     host_services: tuple[str, ...]
     peers: tuple[str, ...]
     isolate_guests: bool
+    autostart: bool = True
 
     @classmethod
     def parse(cls, entry: Fields, complete: bool = True) -> Policy:
@@ -60,6 +61,7 @@ class Policy:
             host_services=tuple(sorted(set(entry.each("host_services", host_service, DEFAULT_SERVICES)))),
             peers=tuple(sorted(set(entry.each("peers", net.interface_name)))),
             isolate_guests=entry.optional("isolate_guests", net.boolean, False),
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         if parsed.bridge in parsed.peers:

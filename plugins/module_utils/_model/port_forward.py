@@ -34,6 +34,7 @@ class PortForward:
     to_port: range
     sources: tuple[net.Network, ...]
     loopback: bool = False
+    autostart: bool = True
 
     @classmethod
     def parse(cls, entry: Fields) -> PortForward:
@@ -47,6 +48,7 @@ class PortForward:
             to_port=entry.optional("to_port", net.ports, listen),
             sources=_widest(entry.each("sources", net.subnet)),
             loopback=entry.optional("loopback", net.boolean, False),
+            autostart=entry.optional("autostart", net.boolean, True),
         )
         entry.nothing_else()
         parsed.check(entry)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .._model import layout
 from .._model.resource import Key, Resource, State
 
 
@@ -29,6 +30,10 @@ class Request:
     @property
     def present(self) -> bool:
         return self.state == "present"
+
+    def root(self, entry: Any) -> str:
+        """Under which directory an entry is recorded: that of boot, or one that is empty then."""
+        return layout.root(self.persistent and entry.autostart)
 
     def at(self, name: object) -> str:
         """The place of an entry, as error messages name it."""

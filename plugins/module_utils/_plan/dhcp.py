@@ -62,7 +62,7 @@ def plan_dhcp(request: Request, host: State) -> Plan:
         unit, daemon = Key(Unit.kind, layout.dhcp_unit(bridge)), Key(Daemon.kind, bridge)
         if bridge in named:
             after.pop(daemon if bridge in by_systemd else unit, None)
-            _run(after, request, bridge, bridge in by_systemd)
+            _run(after, request, named[bridge], bridge in by_systemd)
         # A server that is not of this run is left as it is, but one that runs has to take what is on disk.
         runs, daemon_runs = after.get(unit), after.get(daemon)
         if isinstance(runs, Unit) and runs.active:
@@ -76,7 +76,7 @@ def _put(after: dict[Key, Resource], request: Request, entry: DhcpNetwork) -> No
     """The files of a network, and the filter on its bridge."""
     for path, text in zip(dnsmasq.paths(entry.bridge), dnsmasq.render(entry, request.scope)):
         boot.put_file(after, path, text)
-    starts = not request.systemd and request.persistent
+    starts = not request.systemd and request.persistent and entry.autostart
     boot.put_file(after, _autostart(entry.bridge), f"{dnsmasq.MARK}{request.scope}\n" if starts else "")
     fix = ChecksumFix(entry.bridge)
     if entry.checksum_fix == "tc":
@@ -85,10 +85,10 @@ def _put(after: dict[Key, Resource], request: Request, entry: DhcpNetwork) -> No
         after.pop(fix.key, None)
 
 
-def _run(after: dict[Key, Resource], request: Request, bridge: str, systemd: bool) -> None:
-    server: Resource = Daemon(bridge)
+def _run(after: dict[Key, Resource], request: Request, entry: DhcpNetwork, systemd: bool) -> None:
+    server: Resource = Daemon(entry.bridge)
     if systemd:
-        server = Unit(layout.dhcp_unit(bridge), enabled=request.persistent, active=True)
+        server = Unit(layout.dhcp_unit(entry.bridge), enabled=request.persistent and entry.autostart, active=True)
     after[server.key] = server
 
 

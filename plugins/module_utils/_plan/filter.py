@@ -76,7 +76,8 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         wanted = _elements(request) if request.present else []
         _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
         _refuse_taken(request, [e for e in wanted if _identity(e) not in known], host)
-        records[f"{layout.root(request.persistent)}/{request.scope}/{module}.nft"] += wanted
+        for entry in request.entries if request.present else ():
+            records[f"{request.root(entry)}/{request.scope}/{module}.nft"] += entry.elements(request.scope)
 
         kinds = (Element, Program, Counter, File, Unit, Sysctl)
         before: dict[Key, Resource] = {key: r for key, r in host.items() if isinstance(r, kinds)}

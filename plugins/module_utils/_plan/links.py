@@ -92,9 +92,7 @@ def _plan(request: Request, host: State, kind: _Kind[L]) -> tuple[dict[Key, Reso
 
     for root, links in recorded.items():
         kept = {name: link for name, link in links.items() if name not in named and not _is_purged(request, link)}
-        kept.update(
-            {n: link for n, link in wanted.items() if root == layout.root(request.persistent and link.autostart)}
-        )
+        kept.update({n: link for n, link in wanted.items() if root == request.root(link)})
         boot.put_file(after, f"{root}/{request.scope}/{kind.record}", kind.render(kept.values()))
     return before, after
 

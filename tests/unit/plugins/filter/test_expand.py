@@ -146,6 +146,7 @@ def test_the_profile_of_the_design_becomes_these_resources() -> None:
                 "bridge": "vmnet8",
                 "subnets": ["192.168.233.0/24", "fd00:233::/64"],
                 "mode": "nat",
+                "peers": [],
                 "ipv6_mode": "nat",
                 "uplinks": [],
                 "host_services": ["dhcp", "dns", "icmp"],
@@ -175,6 +176,24 @@ def test_a_bridged_network_is_a_bridge_with_the_uplink_as_its_port_and_nothing_e
         "taps": [{"mtu": 1500, "hairpin": False, "name": "vnet20", "isolated": False, "bridge": "lan0"}],
         "coexist": [{"bridge": "lan0", "mode": "bridged"}],
     }
+
+
+def test_a_bridged_network_keeps_vlans_apart_where_it_is_to() -> None:
+    network = with_guest(with_(BRIDGED, vlan_filtering=True), vlan={"pvid": 10, "tagged": [20, 21, "30-31"]})
+    found = expand([network], "bridged")
+    assert found["bridges"][0]["vlan_filtering"] is True
+    assert found["taps"][0]["vlan"] == {"pvid": 10, "tagged": ["20-21", "30-31"]}
+
+
+def test_what_a_network_that_is_not_started_at_boot_is_made_of_is_not_either() -> None:
+    other = {"name": "vmnet9", "addresses": ["10.0.0.1/24"], "dhcp": {}}
+    found = expand([with_(NAT, autostart=False), other], "nat")
+    del found["coexist"]  # others' firewalls start by themselves
+    for part in found.values():
+        assert part
+        for entry in part:
+            mine = "vmnet8" in (entry.get("bridge"), entry.get("name"))
+            assert entry.get("autostart", True) is not mine
 
 
 def test_a_routed_ipv6_network_is_not_translated() -> None:
@@ -483,7 +502,7 @@ REFUSED: list[tuple[str, list[Any], str]] = [
         f"{W}.forwards[80].loop: is not a field of it",
     ),
     # fields
-    ("a field of later", [with_(NAT, autostart=True)], "nat_networks[vmnet8].autostart: is not a field of it; it has"),
+    ("an autostart that is neither", [with_(NAT, autostart="never")], "nat_networks[vmnet8].autostart: 'never' is"),
     (
         "an address to translate to that is a guest's",
         [with_(NAT, to_addresses=["192.168.233.101"])],
@@ -509,6 +528,12 @@ REFUSED: list[tuple[str, list[Any], str]] = [
         [with_(NAT, peers=["vmnet8"])],
         "nat_networks[vmnet8].peers[0]: vmnet8 is no other network of this host",
     ),
+    (
+        "an autostart of a tap",
+        [with_guest(NAT, tap={"name": "vnet0", "autostart": False})],
+        f"{W}.tap.autostart: is not a field of it; it is one of the network",
+    ),
+    ("VLANs behind NAT", [with_guest(NAT, vlan={"pvid": 10})], f"{W}.vlan: is not a field of it"),
     ("a guest's field of later", [with_guest(NAT, port_security=True)], f"{W}.port_security: is not a field of it"),
     (
         "a tap that names a bridge",
@@ -564,6 +589,24 @@ OTHER_MODES: list[tuple[str, str, Profile, str]] = [
         "bridged",
         with_(BRIDGED, migrate=True),
         "lan0].migrate: is not a field of it",
+    ),
+    (
+        "a guest's VLAN on a network without",
+        "bridged",
+        with_guest(BRIDGED, vlan={"pvid": 10}),
+        "guests[pc].vlan: needs a network that keeps VLANs apart; set bridged_networks[lan0].vlan_filtering: true",
+    ),
+    (
+        "a VLAN of a guest without tap",
+        "bridged",
+        with_guest(with_(BRIDGED, vlan_filtering=True), tap=None, vlan={"pvid": 10}),
+        "guests[pc].vlan: is that of the guest's tap, and it has none",
+    ),
+    (
+        "a VLAN in the tap",
+        "bridged",
+        with_guest(with_(BRIDGED, vlan_filtering=True), tap={"name": "vnet20", "vlan": {"pvid": 10}}),
+        "guests[pc].tap.vlan: is not a field of it; it is one of the guest",
     ),
     (
         "a guest's address in bridged mode",
@@ -682,6 +725,8 @@ def guests(draw: Any, octet: int, mode: str) -> list[Profile]:
                 "isolated": draw(st.none() | st.booleans()),
                 "multi_queue": draw(st.none() | st.booleans()),
             }
+        if mode == "bridged" and "tap" in guest:
+            guest["vlan"] = draw(st.sampled_from([None, {"pvid": 10}, {"tagged": ["10-20"]}]))
         if mode != "bridged":
             guest["addresses"] = [f"10.0.{octet}.{number}"]
         if mode == "nat":
@@ -709,10 +754,12 @@ def profiles(draw: Any, mode: str) -> list[Profile]:
         profile: Profile = {
             "name": f"net{octet}",
             "mtu": draw(st.sampled_from([None, 1500, 9000])),
+            "autostart": draw(st.sampled_from([None, True, False])),
             "guests": draw(guests(octet, mode)),
         }
         if mode == "bridged":
             profile["uplink"] = f"eth{octet}"
+            profile["vlan_filtering"] = True
         else:
             six = draw(st.booleans())
             profile["addresses"] = [f"10.0.{octet}.1/24", *([f"fd00:{octet}::1/64"] if six else [])]
