@@ -19,7 +19,7 @@ from .._model import layout
 from .._model.errors import HostError
 from .._model.links import Bridge, kernel_parameters
 from .._model.resource import File, Key, Resource
-from .._model.uplink import Station, Uplink
+from .._model.uplink import Address, Station, Uplink
 from .._plan.core import Plan, of_kind
 from .._render import move, uplinks
 from . import files, managers, systemd
@@ -69,10 +69,15 @@ def read() -> list[Resource]:
                 name,
                 bridge=masters[name] if masters[name] in bridges else None,
                 addresses=tuple(sorted((a for a in addresses if a not in local), key=lambda a: (a.ipv6, a.cidr))),
-                routes=tuple(route for route in mine if " expires " not in route),
+                routes=tuple(route for route in mine if not _is_learned(route)),
                 rules=tuple(sorted(rule for device, rule in rules if device == name)),
                 link_local=tuple(local),
-                learned=tuple(route for route in mine if " expires " in route),
+                learned=tuple(
+                    route
+                    for route in mine
+                    if _is_learned(route)
+                    and (" proto kernel" not in route or any(_has_no_prefix(a) for a in addresses))
+                ),
                 managed=managed.get(name),
                 parameters=() if _kind(link) in _TYPES_OF_OURS else _parameters(name),
                 mac=link.get("address", ""),
@@ -187,6 +192,15 @@ def _take_over(plan: Plan) -> str:
 
 def _kind(link: Mapping[str, Any]) -> str:
     return str(link.get("linkinfo", {}).get("info_kind", ""))
+
+
+def _is_learned(route: str) -> bool:
+    """Whether it goes by itself, after a time or with an address."""
+    return " expires " in route or " proto kernel" in route
+
+
+def _has_no_prefix(address: Address) -> bool:
+    return "noprefixroute" in address.options
 
 
 def _parameters(name: str) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,7 @@ _FOREVER = 2**32 - 1
 _STATES = frozenset(
     {"linkdown", "dead", "offload", "offload_failed", "rt_offload", "rt_trap", "trap", "pervasive", "cache"}
 )
+_BY_ITSELF = ("local", "broadcast", "anycast", "multicast")
 _FLAGS = ("noprefixroute", "mngtmpaddr", "home", "autojoin")
 
 
@@ -82,14 +83,15 @@ def parse_address(entry: Mapping[str, Any], name: str) -> Address:
 
 
 def parse_routes(text: str, ipv6: bool) -> list[tuple[str, str]]:
-    """(interface, route) for every route but the kernel's own in ``ip -oneline route show table all``.
+    """(interface, route) for every route of ``ip -oneline route show table all`` that does not come with an address by itself.
 
-    A route over several interfaces appears once for each of them.
+    A route over several interfaces appears once for each of them. Those to the interface's own subnets are among them:
+    a network manager may have made them in the kernel's name.
     """
     routes = []
     for line in text.splitlines():
         words = line.replace("\\", " ").split()
-        if not words or " proto kernel" in f" {' '.join(words)}" or "nhid" in words:
+        if not words or words[0] in _BY_ITSELF or words[0].startswith(("fe80:", "ff00:")) or "nhid" in words:
             continue
         kept = []
         for index, word in enumerate(words):
