@@ -11,7 +11,7 @@ host       -> current -+
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Callable
 
@@ -30,6 +30,20 @@ from ._plan.core import Plan, Request
 _SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
 
 
+class Change:
+    """How a plan is carried out. One that has a way back takes it in ``undo``, and says whether it did."""
+
+    def apply(self, plan: Plan) -> None:
+        host.apply(plan)
+
+    def undo(self) -> bool:
+        return False
+
+    def result(self) -> dict[str, Any]:
+        """What is returned beside the usual."""
+        return {}
+
+
 @dataclass(frozen=True)
 class Subject:
     """What a module manages, and the pure functions that know how.
@@ -37,7 +51,7 @@ class Subject:
     ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
     host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
     ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
-    ``warnings`` are about the state that was found.
+    ``warnings`` are about the state that was found; ``change`` carries the plan out.
     """
 
     option: str
@@ -49,6 +63,7 @@ class Subject:
     require: Callable[[Request, Plan, State], None] = lambda request, plan, state: None
     afterwards: Callable[[Plan], None] = lambda plan: None
     warnings: Callable[[Request, State], Sequence[str]] = lambda request, state: ()
+    change: Any = field(default_factory=Change)
     sysctls: Sequence[str] = ()
     needs_pyroute2: bool = False
 
@@ -103,11 +118,17 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
         host.require_features(plan)
     if plan and not module.check_mode:
         subject.require(request, plan, state)
-        host.apply(plan)
-        subject.afterwards(plan)
-        left = subject.plan(request, _read(subject))
-        if left:
-            raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(left)))
+        try:
+            subject.change.apply(plan)
+            subject.afterwards(plan)
+            left = subject.plan(request, _read(subject))
+            if left:
+                raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(left)))
+        except (HostError, OSError) as error:
+            if subject.change.undo():
+                raise HostError(f"{error}. The host has been put back as it was") from error
+            raise
+        result.update(subject.change.result())
     return result
 
 

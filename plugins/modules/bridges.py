@@ -73,8 +73,14 @@ options:
         description: Whether the bridge is brought up at boot. If not, the next run brings it up again.
         type: bool
         default: true
+      uplink:
+        description:
+          - An existing interface that the bridge stands in for. The bridge has its MAC address and its MTU, unless they are given.
+          - M(tapestry.vmnet.uplinks) then makes it a port, with all that the host is on it. Nothing else makes it one.
+        type: str
 seealso:
   - module: tapestry.vmnet.taps
+  - module: tapestry.vmnet.uplinks
 """
 
 EXAMPLES = r"""
@@ -116,7 +122,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_bridges, show_links
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import (
+    plan_bridges,
+    require_no_uplinks,
+    show_links,
+)
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
 
 
@@ -148,6 +158,7 @@ def main() -> None:
                     "multicast_snooping": {"type": "bool"},
                     "ports": {"type": "list", "elements": "str"},
                     "autostart": {"type": "bool", "default": True},
+                    "uplink": {"type": "str"},
                 },
             },
         ),
@@ -162,6 +173,7 @@ def main() -> None:
             parse=parse,
             plan=plan_bridges,
             show=show_links(Bridge),
+            require=require_no_uplinks,
         ),
     )
 

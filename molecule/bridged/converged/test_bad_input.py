@@ -29,7 +29,7 @@ def untouched(bed: Bed) -> Iterator[None]:
     [
         pytest.param([{"name": "vmnet0"}], "bridged_networks[vmnet0].uplink", "missing", id="no uplink"),
         pytest.param(
-            [NETWORK | {"uplink": "eth7"}], "bridges[vmnet0].ports[0]: eth7", "it has eth0, eth1", id="unknown uplink"
+            [NETWORK | {"uplink": "eth7"}], "bridges[vmnet0].uplink: eth7", "it has eth0, eth1", id="unknown uplink"
         ),
         pytest.param([NETWORK | {"uplink": "vmnet0"}], "bridged_networks[vmnet0].uplink", "physical", id="itself"),
         pytest.param(

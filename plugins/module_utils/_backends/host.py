@@ -18,13 +18,14 @@ from .._model.ruleset import Counter, Element, Program
 from .._plan.core import Plan
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
-from . import daemons, dnsmasq, files, leases, links, neighbours, nft, sockets, sysctl, systemd, tc
+from . import daemons, dnsmasq, files, leases, links, neighbours, nft, sockets, sysctl, systemd, tc, uplinks
 
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
 _FILES = (
     *layout.ROOTS,
     layout.SYSCTLS,
     *map(layout.unit_file, (*_UNITS, layout.WATCH_SERVICE, layout.DHCP_SERVICE)),
+    layout.AFTER_MANAGERS,
 )
 
 
@@ -44,7 +45,7 @@ def machine_id() -> str:
 
 def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element`` (and what was counted), ``interface``,
-    ``socket``, ``grant``, ``leases``."""
+    ``socket``, ``grant``, ``station``, ``leases``."""
     kinds = set(kinds)
     found = files.read(_FILES)
     state = by_key(found)
@@ -54,6 +55,8 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         state.update(by_key(map(dnsmasq.with_loaded, units)))
     if "link" in kinds:
         state.update(by_key(links.read()))
+    if "station" in kinds:
+        state.update(by_key(uplinks.read()))
     if "element" in kinds:
         state.update(by_key(nft.read()))
         recorded = state.get(Key(File.kind, layout.SYSCTLS))

@@ -240,14 +240,20 @@ def _other(link: _Link, master: Optional[str], addresses: tuple[str, ...]) -> Ot
         addresses,
         loopback=bool(link.flags & if_link.IFF_LOOPBACK),
         wireless=os.path.isdir(f"/sys/class/net/{link.name}/wireless"),
+        mac=_mac(link),
+        mtu=_number(link.of, if_link.MTU),
     )
+
+
+def _mac(link: _Link) -> Optional[str]:
+    return bytes(link.of[if_link.MAC]).hex(":") if if_link.MAC in link.of else None
 
 
 def _common(link: _Link) -> dict[str, Any]:
     return {
         "name": link.name,
         **_owner(link)._asdict(),
-        "mac": bytes(link.of[if_link.MAC]).hex(":") if if_link.MAC in link.of else None,
+        "mac": _mac(link),
         "mtu": _number(link.of, if_link.MTU),
         "up": bool(link.flags & if_link.IFF_UP),
     }

@@ -18,12 +18,16 @@ UNITS = "/etc/systemd/system"
 SERVICE = "vmnet.service"
 WATCH_SOCKET = "vmnet-watch.socket"
 WATCH_SERVICE = "vmnet-watch.service"
+AFTER_MANAGERS = f"{UNITS}/{SERVICE}.d/uplinks.conf"
 DHCP_SERVICE = "vmnet-dhcp@.service"
 DHCP = f"{PERSISTENT}/dhcp"
 DHCP_STATE = "/var/lib/vmnet"
 DHCP_LOADED = "/run/vmnet-dhcp"  # what each server has read, and its process id
 LOCK = "/run/vmnet.lock"
 FIREWALLD = "/etc/firewalld"
+UPLINKS_PENDING = "/run/vmnet-uplinks"  # a change of uplinks that waits to be confirmed, and the way back from it
+
+WRITTEN = "Written by the Ansible collection tapestry.vmnet."
 
 # Names that a scope cannot have: they stand beside the scopes' directories.
 RESERVED_SCOPES = ("dhcp",)

@@ -59,7 +59,8 @@ class Bridge(Resource):
     """A Linux bridge. None means "not asked for": in an entry only, never in a state.
 
     ``addresses`` and ``ports`` are those that we answer for; what others add is neither seen nor touched.
-    Times are in seconds, ``mtu`` in bytes. ``ipv6``: whether the host itself speaks IPv6 on the bridge.
+    Times are in seconds, ``mtu`` in bytes. ``ipv6``: whether the host itself speaks IPv6 on the bridge. ``uplink``: an
+    interface that the bridge stands in for; who moves that into it decides what the host is on the bridge.
     """
 
     kind: ClassVar[str] = "bridge"
@@ -79,6 +80,7 @@ class Bridge(Resource):
     vlan_default_pvid: Optional[int] = None
     multicast_snooping: Optional[bool] = None
     ipv6: Optional[bool] = None
+    uplink: Optional[str] = field(default=None, compare=False)
     up: bool = True
 
     @classmethod
@@ -96,6 +98,7 @@ class Bridge(Resource):
             vlan_default_pvid=entry.optional("vlan_default_pvid", lambda v: net.integer(v, 0, 4094)),
             multicast_snooping=entry.optional("multicast_snooping", net.boolean),
             autostart=entry.optional("autostart", net.boolean, True),
+            uplink=entry.optional("uplink", net.interface_name),
         )
         entry.nothing_else()
         return parsed
@@ -256,6 +259,8 @@ class OtherLink(Resource):
     addresses: tuple[str, ...] = ()
     loopback: bool = False
     wireless: bool = False
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
 
 
 PORT_DEFAULTS: Mapping[str, Any] = {"isolated": False, "learning": True, "unicast_flood": True, "hairpin": False}

@@ -20,11 +20,12 @@ from .links import DEFAULT_MTU, Tap, Vlan
 from .nat import SourceNat
 from .policy import DEFAULT_SERVICES, host_service
 from .port_forward import PortForward, refuse_conflicts
+from .uplink import CONFIRM_TIMEOUT, confirm_timeout
 
 MODES = ("host_only", "bridged", "nat")
 RESOURCES: Mapping[str, tuple[str, ...]] = {
     "host_only": ("bridges", "taps", "dhcp", "policies", "coexist"),
-    "bridged": ("bridges", "taps", "coexist"),
+    "bridged": ("bridges", "uplinks", "taps", "coexist"),
     "nat": ("bridges", "taps", "dhcp", "nat", "port_forwards", "policies", "coexist"),
 }
 _OF_RESERVATION = ("client_id", "duid", "options")
@@ -54,9 +55,11 @@ class Network:
     at: str
     mode: str
     name: str
-    mtu: int
+    mtu: Optional[int]
     addresses: tuple[net.Interface, ...] = ()
     uplink: Optional[str] = None
+    migrate: bool = True
+    confirm_timeout: int = CONFIRM_TIMEOUT
     uplinks: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
     nat: Optional[Mapping[str, Any]] = None
@@ -176,8 +179,10 @@ def _bridged(entry: Fields) -> Network:
         at=entry.at,
         mode="bridged",
         name=name,
-        mtu=entry.optional("mtu", net.mtu, DEFAULT_MTU),
+        mtu=entry.optional("mtu", net.mtu),
         uplink=entry.required("uplink", net.interface_name),
+        migrate=entry.optional("migrate", net.boolean, True),
+        confirm_timeout=entry.optional("confirm_timeout", confirm_timeout, CONFIRM_TIMEOUT),
         guests=tuple(_guest(guest, name, (), "bridged", False) for guest in entry.entries("guests", "name")),
         vlan_filtering=entry.optional("vlan_filtering", net.boolean, False),
         autostart=entry.optional("autostart", net.boolean, True),
@@ -440,10 +445,10 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
     bridge: dict[str, Any] = {
         "name": name,
         "addresses": [str(address) for address in network.addresses],
-        "mtu": network.mtu,
+        **_mtu(network),
     }
     if network.uplink:
-        bridge["ports"] = [network.uplink]
+        bridge["uplink"] = network.uplink
     if network.vlan_filtering:
         bridge["vlan_filtering"] = True
     policy: dict[str, Any] = {
@@ -466,7 +471,12 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
     }
     if not network.autostart:
         resources = {kind: [{**entry, "autostart": False} for entry in part] for kind, part in resources.items()}
-    return {**resources, "coexist": [_neighbour(network, policy)]}
+    # What is not ours alone starts whenever the host does.
+    return {
+        **resources,
+        "uplinks": [{"name": network.uplink, "bridge": name, "migrate": network.migrate}],
+        "coexist": [_neighbour(network, policy)],
+    }
 
 
 def _neighbour(network: Network, policy: Mapping[str, Any]) -> dict[str, Any]:
@@ -479,11 +489,16 @@ def _neighbour(network: Network, policy: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "host_services": services, "forwards": bool(network.all_forwards())}
 
 
+def _mtu(network: Network) -> dict[str, Any]:
+    """Where nobody has said how large packets are, they are as large as on the uplink."""
+    return {} if network.mtu is None else {"mtu": network.mtu}
+
+
 def _tap_entry(network: Network, guest: Guest, tap: Mapping[str, Any]) -> dict[str, Any]:
     """A guest that a forward leads to may reach itself by it. Where br_netfilter is on, its packets turn round on the bridge."""
     is_target = any(forward.to_address in guest.addresses for _at, forward in network.all_forwards())
     vlan = {"vlan": guest.vlan.as_entry()} if guest.vlan else {}
-    return {"mtu": network.mtu, "hairpin": is_target, **tap, **vlan, "bridge": network.name}
+    return {**_mtu(network), "hairpin": is_target, **tap, **vlan, "bridge": network.name}
 
 
 def _entry(forward: PortForward) -> dict[str, Any]:

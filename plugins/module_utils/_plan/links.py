@@ -99,6 +99,8 @@ def _plan(request: Request, host: State, kind: _Kind[L]) -> tuple[dict[Key, Reso
 
 def _want_bridge(request: Request, host: State, entry: Bridge, live: Optional[Bridge], adopted: bool) -> Bridge:
     base = live if adopted and live else new_bridge(entry.name, request.machine_id)
+    if entry.uplink:
+        base = _standing_in(request, host, entry, base)
     own = replace(
         entry,
         scope=request.scope,
@@ -109,7 +111,30 @@ def _want_bridge(request: Request, host: State, entry: Bridge, live: Optional[Br
     )
     bridge = fill(own, base)
     _check_ports(request, host, bridge)
-    return replace(bridge, ipv6=bridge.has_ipv6_address() or bool(adopted and live and live.ipv6))
+    elsewhere = adopted or bool(entry.uplink)  # it is decided whether the host speaks IPv6 on it
+    return replace(bridge, ipv6=bridge.has_ipv6_address() or bool(elsewhere and live and live.ipv6))
+
+
+def _standing_in(request: Request, host: State, entry: Bridge, base: Bridge) -> Bridge:
+    """What the bridge takes from the interface that it stands in for. Raises HostError where that is not there."""
+    uplink: Any = find_port(host, str(entry.uplink), entry.name, f"{request.at(entry.name)}.uplink")
+    return replace(base, mac=uplink.mac, mtu=uplink.mtu)
+
+
+def require_no_uplinks(request: Request, plan: Plan, host: State) -> None:
+    """Raises HostError for a bridge that would go with the host's own way to the network."""
+    for link in plan.only(Bridge.kind).removed:
+        for other in host.values():
+            if isinstance(other, OtherLink) and other.master == link.name and _is_uplink(host, other.name, link.name):
+                raise HostError(
+                    f"{request.at(link.name)}: what the host is on {other.name} has been moved to {link.name}, which cannot"
+                    f" go before that is moved back; take {other.name} out of it first, with the module uplinks"
+                )
+
+
+def _is_uplink(host: State, name: str, bridge: str) -> bool:
+    records = (r.text for r in host.values() if isinstance(r, File) and r.name.endswith("/uplinks.batch"))
+    return any(f"link set dev {name} master {bridge}\n" in text for text in records)
 
 
 def _want_tap(request: Request, host: State, entry: Tap, live: Optional[Tap], adopted: bool) -> Tap:
@@ -241,31 +266,33 @@ def _seen_bridge(live: Bridge, recorded: Optional[Bridge], wanted: Optional[Brid
 def _check_ports(request: Request, host: State, bridge: Bridge) -> None:
     for index, name in enumerate(bridge.ports or ()):
         at = f"{request.at(bridge.name)}.ports[{index}]"
-        port: Any = next((host[Key(k.kind, name)] for k in (OtherLink, Tap, Bridge) if Key(k.kind, name) in host), None)
-        if port is None:
-            there = ", ".join(
-                sorted(link.name for link in host.values() if isinstance(link, OtherLink) and not link.loopback)
-            )
-            raise HostError(f"{at}: {name} does not exist on this host; it has {there or 'no interface but lo'}")
-        master = port.master if isinstance(port, OtherLink) else getattr(port, "bridge", None)
-        if master == bridge.name:
-            continue
-        if master:
-            raise HostError(f"{at}: {name} is already a port of {master}")
-        if isinstance(port, Bridge) or (isinstance(port, OtherLink) and (port.loopback or port.wireless)):
-            kind = (
-                "a bridge"
-                if isinstance(port, Bridge)
-                else "a wireless interface"
-                if port.wireless
-                else "the loopback interface"
-            )
-            raise HostError(f"{at}: {name} is {kind}; it cannot be a port of a bridge")
-        if isinstance(port, OtherLink) and port.addresses:
+        port: Any = find_port(host, name, bridge.name, at)
+        if isinstance(port, OtherLink) and port.addresses and port.master != bridge.name:
             raise HostError(
                 f"{at}: {name} carries {', '.join(port.addresses)}; as a port of a bridge it would lose them."
-                " Use an interface without addresses, or move them first"
+                " Use an interface without addresses, or the module uplinks, which moves them to the bridge"
             )
+
+
+def find_port(host: State, name: str, bridge: str, at: str) -> Resource:
+    """The interface of this name. Raises HostError for one that cannot be a port of the bridge, or is not there."""
+    port: Any = next((host[Key(k.kind, name)] for k in (OtherLink, Tap, Bridge) if Key(k.kind, name) in host), None)
+    if port is None:
+        there = sorted(link.name for link in host.values() if isinstance(link, OtherLink) and not link.loopback)
+        raise HostError(f"{at}: {name} does not exist on this host; it has {', '.join(there) or 'no interface but lo'}")
+    master = port.master if isinstance(port, OtherLink) else getattr(port, "bridge", None)
+    if master not in (None, bridge):
+        raise HostError(f"{at}: {name} is already a port of {master}")
+    if isinstance(port, Bridge) or (isinstance(port, OtherLink) and (port.loopback or port.wireless)):
+        kind = (
+            "a bridge"
+            if isinstance(port, Bridge)
+            else "a wireless interface"
+            if port.wireless
+            else "the loopback interface"
+        )
+        raise HostError(f"{at}: {name} is {kind}; it cannot be a port of a bridge")
+    return cast("Resource", port)
 
 
 def _refuse_flags_without_bridge(request: Request, tap: Tap) -> None:
@@ -308,7 +335,8 @@ def _seen_tap(live: Tap, recorded: Optional[Tap], wanted: Optional[Tap]) -> Tap:
 
 def _parameters(bridges: Mapping[str, Bridge]) -> str:
     """The parameters of the bridges that we make, as a file."""
-    ours = (replace(bridge, ipv6=bridge.has_ipv6_address()) for bridge in bridges.values() if not bridge.adopted)
+    made = (bridge for bridge in bridges.values() if not bridge.adopted and not bridge.uplink)
+    ours = (replace(bridge, ipv6=bridge.has_ipv6_address()) for bridge in made)
     return "".join(f"{name} = {value}\n" for bridge in ours for name, value in kernel_parameters(bridge).items())
 
 

@@ -37,7 +37,9 @@ def parse_taps(text: str) -> dict[str, Tap]:
 
 def _bridge(bridge: Bridge) -> str:
     dev = f"dev {bridge.name}"
-    lines = [] if bridge.adopted else [f"link add name {bridge.name} mtu {first_mtu(bridge.mtu or 0)} type bridge"]
+    # A comment to ip. Where the host's network manager makes the bridge, we only wait for it.
+    lines = [f"#uplink {bridge.uplink}"] if bridge.uplink else []
+    lines += [] if bridge.adopted else [f"link add name {bridge.name} mtu {first_mtu(bridge.mtu or 0)} type bridge"]
     lines += [
         f"link set {dev} alias {_alias(bridge)}",
         f"link set {dev} address {bridge.mac}",
@@ -106,6 +108,7 @@ def _parse_bridge(name: str, lines: list[list[str]]) -> Bridge:
         vlan_filtering=set_.get("vlan_filtering") == "1",
         vlan_default_pvid=_int(set_.get("vlan_default_pvid", DEFAULT_PVID)),
         multicast_snooping=set_.get("mcast_snooping") == "1",
+        uplink=next((words[1] for words in lines if words[0] == "#uplink"), None),
     )
 
 

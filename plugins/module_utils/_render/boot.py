@@ -63,6 +63,13 @@ ExecStart={RESTORE} watch
 LogLevelMax=notice
 """
 
+# Beside the unit where there are uplinks: what makes their bridges at boot is the host's network manager.
+AFTER_MANAGERS = """\
+# Written by the Ansible collection tapestry.vmnet.
+[Unit]
+After=networking.service systemd-networkd.service NetworkManager.service
+"""
+
 SCRIPT = r"""#!/bin/sh
 # Written by the Ansible collection tapestry.vmnet.
 # Brings links, kernel parameters and packet filter to what the files beside it say. What is there already is left alone.

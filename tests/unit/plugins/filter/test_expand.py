@@ -23,6 +23,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import S
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.network import MODES, RESOURCES, expand
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import Policy
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PortForward, refuse_conflicts
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.uplink import Uplink
 
 Profile = dict[str, Any]
 
@@ -170,10 +171,11 @@ def test_a_host_only_network_without_addresses_is_a_bridge_on_which_the_host_is_
     assert found["policies"][0]["mode"] == "isolated"
 
 
-def test_a_bridged_network_is_a_bridge_with_the_uplink_as_its_port_and_nothing_else() -> None:
+def test_a_bridged_network_is_a_bridge_in_the_likeness_of_its_uplink_and_nothing_else() -> None:
     assert expand([BRIDGED], "bridged") == {
-        "bridges": [{"name": "lan0", "addresses": [], "mtu": 1500, "ports": ["eth1"]}],
-        "taps": [{"mtu": 1500, "hairpin": False, "name": "vnet20", "isolated": False, "bridge": "lan0"}],
+        "bridges": [{"name": "lan0", "addresses": [], "uplink": "eth1"}],
+        "uplinks": [{"name": "eth1", "bridge": "lan0", "migrate": True}],
+        "taps": [{"hairpin": False, "name": "vnet20", "isolated": False, "bridge": "lan0"}],
         "coexist": [{"bridge": "lan0", "mode": "bridged"}],
     }
 
@@ -585,10 +587,10 @@ OTHER_MODES: list[tuple[str, str, Profile, str]] = [
     ),
     ("DHCP in bridged mode", "bridged", with_(BRIDGED, dhcp={}), "bridged_networks[lan0].dhcp: is not a field of it"),
     (
-        "moving addresses, which is later",
+        "time to confirm that is too short",
         "bridged",
-        with_(BRIDGED, migrate=True),
-        "lan0].migrate: is not a field of it",
+        with_(BRIDGED, confirm_timeout=1),
+        "lan0].confirm_timeout: 1 is out of range; 5 to 3600 are accepted",
     ),
     (
         "a guest's VLAN on a network without",
@@ -760,6 +762,8 @@ def profiles(draw: Any, mode: str) -> list[Profile]:
         if mode == "bridged":
             profile["uplink"] = f"eth{octet}"
             profile["vlan_filtering"] = True
+            profile["migrate"] = draw(st.none() | st.booleans())
+            profile["confirm_timeout"] = draw(st.none() | st.integers(5, 3600))
         else:
             six = draw(st.booleans())
             profile["addresses"] = [f"10.0.{octet}.1/24", *([f"fd00:{octet}::1/64"] if six else [])]
@@ -781,6 +785,8 @@ def accepted(resource: str, found: list[Profile]) -> list[Any]:
     read = entries(found, resource, "name")
     if resource == "dhcp":
         return list(parse_networks(read))
+    if resource == "uplinks":
+        return [Uplink.parse(entry, True) for entry in read]
     kind: Any = {
         "bridges": Bridge,
         "taps": Tap,

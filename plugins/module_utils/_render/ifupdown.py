@@ -1,0 +1,154 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An uplink for ifupdown: the stanzas of the interface become the bridge's. Nothing but ip is needed to make it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .._model.errors import HostError
+from .._model.resource import File
+from .._model.uplink import Station
+
+# What is about the link itself stays with it, whatever packages add such options.
+_LINK_OPTION = re.compile(
+    r"\s*(bond|vlan|slaves|ethernet|ethtool|hardware|link|offload|dma|driver|wireless|wpa|hwaddress|team)\b|.*\b(ethtool|mii-tool|ifenslave)\b"
+)
+_STANZA = re.compile(
+    r"(iface|mapping|auto|allow-\S+|source|source-directory|no-auto-down|no-scripts|rename|template)\b"
+)
+
+
+class Stanza(NamedTuple):
+    words: tuple[str, ...]  # of its first line; empty for what comes before the first stanza
+    lines: tuple[str, ...]  # all, as they are in the file
+
+
+def parse(text: str) -> list[Stanza]:
+    stanzas = [Stanza((), ())]
+    joined = False
+    for line in text.splitlines(keepends=True):
+        if not joined and _STANZA.match(line.strip()):
+            stanzas.append(Stanza(tuple(line.split()), (line,)))
+        else:
+            stanzas[-1] = Stanza(stanzas[-1].words, (*stanzas[-1].lines, line))
+        joined = line.rstrip("\n").endswith("\\")
+    return stanzas
+
+
+def render(stanzas: list[Stanza]) -> str:
+    return "".join(line for stanza in stanzas for line in stanza.lines)
+
+
+def describes(files: Mapping[str, File], name: str) -> bool:
+    return any(_is_iface(s, name) for f in _ours(files).values() for s in parse(f.text))
+
+
+def is_bridged(files: Mapping[str, File], name: str, bridge: str) -> bool:
+    stanzas = [s for f in _ours(files).values() for s in parse(f.text)]
+    ports = re.compile(
+        rf"\s*(bridge[-_]ports\b.*|.*\bmaster\b.*)(?<!\S){re.escape(name)}(?!\S)|.*(?<!\S){re.escape(name)} master "
+    )
+    joined = any(_is_iface(s, bridge) and any(ports.match(line) for line in s.lines[1:]) for s in stanzas)
+    return joined and not any(_is_iface(s, name) and s.words[3:4] != ("manual",) for s in stanzas)
+
+
+def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[str, File]:
+    """The files that change. Raises HostError for what cannot be rewritten."""
+    name = interface.name
+    if describes(files, bridge):
+        raise HostError(f"/etc/network/interfaces has {bridge} already, without {name} as its port; add it there")
+    changed, head = {}, _head(interface, bridge)
+    for path, file in _ours(files).items():
+        stanzas: list[Stanza] = []
+        for stanza in parse(file.text):
+            if stanza.words[:1] == ("mapping",) and name in stanza.words[1:]:
+                raise HostError(
+                    f"{path}: {name} has a mapping, which cannot be moved to a bridge; write {bridge} there yourself"
+                )
+            if _is_iface(stanza, name) or _is_alias(stanza, name):
+                stanzas += _moved(stanza, name, bridge, head)
+                head = () if _is_iface(stanza, name) else head
+            elif stanza.words and (stanza.words[0] == "auto" or stanza.words[0].startswith("allow-")):
+                stanzas.append(_started(stanza, name, bridge))
+            else:
+                stanzas.append(stanza)
+        text = render(stanzas)
+        if text != file.text:
+            changed[path] = File(path, text, file.mode)
+    return changed
+
+
+def _moved(stanza: Stanza, name: str, bridge: str, head: tuple[str, ...]) -> list[Stanza]:
+    first, *options = stanza.lines
+    if not first.endswith("\n"):
+        first += "\n"
+    on_link = [line for line in options if _LINK_OPTION.match(line)]
+    options = [line for line in options if line not in on_link]
+    own = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)")
+    result = []
+    if head:
+        result.append(Stanza(("iface", name), (f"iface {name} inet manual\n", *on_link)))
+    lines = (own.sub(bridge, first), *head, *(own.sub(bridge, line) for line in options))
+    return [*result, Stanza(("iface", bridge), lines)]
+
+
+def _started(stanza: Stanza, name: str, bridge: str) -> Stanza:
+    """Nobody plugs in a bridge, so it is always started at boot."""
+    if name not in stanza.words[1:]:
+        return stanza
+    first, *rest = stanza.lines
+    if stanza.words[0] == "auto":
+        return Stanza(stanza.words, (first.replace(f" {name}", f" {name} {bridge}", 1), *rest))
+    return Stanza(stanza.words, (f"auto {name} {bridge}\n", *_others(stanza, name), *rest))
+
+
+def _others(stanza: Stanza, name: str) -> tuple[str, ...]:
+    names = [word for word in stanza.words[1:] if word != name]
+    return (f"{stanza.words[0]} {' '.join(names)}\n",) if names else ()
+
+
+def _head(interface: Station, bridge: str) -> tuple[str, ...]:
+    """What makes the bridge, unless it is there."""
+    name = interface.name
+    commands = [
+        f"ip link show dev {bridge} >/dev/null 2>&1 || ip link add name {bridge} type bridge",
+        f"ip link set dev {bridge} address {interface.mac}",
+        f"ip link set dev {name} master {bridge}",
+        f"ip link set dev {name} up",
+    ]
+    return tuple(f"    pre-up {command}\n" for command in commands)
+
+
+def _is_iface(stanza: Stanza, name: str) -> bool:
+    return stanza.words[:2] == ("iface", name)
+
+
+def _is_alias(stanza: Stanza, name: str) -> bool:
+    return stanza.words[:1] == ("iface",) and len(stanza.words) > 1 and stanza.words[1].startswith(f"{name}:")
+
+
+def _ours(files: Mapping[str, File]) -> dict[str, File]:
+    return {path: file for path, file in files.items() if path.startswith("/etc/network/")}
+
+
+# Shell: stops the DHCP clients of the old interface without giving their leases back, and has ifupdown take the new one,
+# on which most of what it does has been done already.
+TAKE_OVER = r"""
+for pid in /run/dhclient.$FROM.pid /run/dhclient6.$FROM.pid /run/udhcpc.$FROM.pid; do
+    [ -f "$pid" ] && kill "$(cat "$pid")" && rm -f "$pid"
+done
+if command -v dhcpcd > /dev/null && [ -n "$(ls /run/dhcpcd/$FROM*.pid /run/dhcpcd-$FROM*.pid 2> /dev/null)" ]; then
+    dhcpcd -x -4 "$FROM"; dhcpcd -x -6 "$FROM"; dhcpcd -x "$FROM"
+fi
+for leases in /var/lib/dhcp/dhclient.$FROM.leases /var/lib/dhcp/dhclient6.$FROM.leases; do
+    to=$(echo "$leases" | sed "s/\.$FROM\.leases/.$TO.leases/")
+    [ -f "$leases" ] && sed "s/interface \"$FROM\"/interface \"$TO\"/" "$leases" > "$to" && rm -f "$leases"
+done
+[ -f /run/network/ifstate ] && sed -i "/^$FROM=/d" /run/network/ifstate
+ifup --force --ignore-errors "$TO"
+[ -n "$PORT" ] && ifup --force --ignore-errors "$PORT"
+"""

@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Uplinks."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: uplinks
+short_description: Move network cards into bridges, with all that the host is on them
+description:
+  - Makes a network card, a bond or a VLAN a port of a bridge. The host's addresses, routes and rules move from it to the bridge in one
+    go, so that the host stays on its network, open connections stay open, and guests on the bridge are on that network, too.
+  - Before it changes anything, the host arms a way back, a shell script that needs neither Ansible nor Python. It is taken after
+    O(confirm_timeout) seconds, unless the controller has reached the host over a new connection by then.
+    The task fails if it was taken, and the host is as it was.
+  - The configuration of what brings the host to its network at boot is rewritten so that the host is on the bridge after a reboot.
+    That is found out for each interface, and may be ifupdown, systemd-networkd, NetworkManager or netplan. An interface with addresses
+    that is configured by something else is refused.
+  - Files that are changed are kept in C(/etc/vmnet), and O(state=absent) puts them back, and the addresses and routes with them.
+  - From then on it is the bridge that is configured, in the RV(uplinks[].files). They may be edited. Before O(state=absent), the edits
+    have to be undone.
+version_added: 0.2.0
+author: The tapestry.vmnet authors (@tapestry)
+extends_documentation_fragment:
+  - tapestry.vmnet.resources
+options:
+  uplinks:
+    description: The interfaces.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - The network card, bond or VLAN. Wireless interfaces, the loopback interface, taps, bridges and ports of other bridges
+            are refused.
+        type: str
+        required: true
+      bridge:
+        description:
+          - The bridge that it is to be a port of. It must exist, made by M(tapestry.vmnet.bridges) with this interface as its
+            O(tapestry.vmnet.bridges#module:bridges[].uplink).
+          - Required if O(state=present).
+        type: str
+      migrate:
+        description: Whether what the host is on the interface may move. If not, an interface with addresses or routes is refused.
+        type: bool
+        default: true
+  confirm_timeout:
+    description: Seconds that the controller has for reaching the host over a new connection, from the change on. 5 to 3600.
+    type: int
+    default: 60
+attributes:
+  action:
+    support: full
+    description: Runs partly on the controller, which opens the new connection.
+notes:
+  - With a DHCP client, the lease goes on on the bridge, which has the MAC address of the interface and calls itself as before.
+  - Addresses, routes and rules that nothing configures at boot move, too, and are gone after a reboot as they were before.
+seealso:
+  - module: tapestry.vmnet.bridges
+"""
+
+EXAMPLES = r"""
+- name: The bridge that stands in for the network card
+  tapestry.vmnet.bridges:
+    bridges:
+      - {name: br0, uplink: enp1s0}
+
+- name: The host on the bridge, and the network card as its port
+  tapestry.vmnet.uplinks:
+    uplinks:
+      - {name: enp1s0, bridge: br0}
+    confirm_timeout: 30
+
+- name: Back again
+  tapestry.vmnet.uplinks:
+    uplinks:
+      - name: enp1s0
+    state: absent
+"""
+
+RETURN = r"""
+uplinks:
+  description: The uplinks of the scope, as they are now; in check mode, as they would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The interface.
+      returned: success
+      type: str
+      sample: enp1s0
+    bridge:
+      description: The bridge that it is a port of.
+      returned: success
+      type: str
+      sample: br0
+    manager:
+      description:
+        - What makes the bridge at boot. V(none) for an interface that nothing configured, which C(vmnet.service) sees to.
+      returned: success
+      type: str
+      sample: networkd
+    addresses:
+      description: The host's addresses on the bridge.
+      returned: success
+      type: list
+      elements: str
+      sample: [192.168.1.5/24]
+    files:
+      description: Files of the manager that were changed or added.
+      returned: success
+      type: list
+      elements: str
+      sample: [/etc/network/interfaces]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import systemd, uplinks
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import InputError
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.uplink import (
+    CONFIRM_TIMEOUT,
+    Uplink,
+    confirm_timeout,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.uplinks import (
+    plan_uplinks,
+    require_bridges,
+    show_uplinks,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
+
+
+def parse(entries: list[Fields], present: bool) -> list[Uplink]:
+    parsed = [(entry.at, Uplink.parse(entry, present)) for entry in entries]
+    refuse_duplicates((at, uplink.name, "the name") for at, uplink in parsed)
+    refuse_duplicates((at, uplink.bridge, "the bridge") for at, uplink in parsed if uplink.bridge)
+    return [uplink for _at, uplink in parsed]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=common_options(
+            uplinks={
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "bridge": {"type": "str"},
+                    "migrate": {"type": "bool", "default": True},
+                },
+            },
+            confirm_timeout={"type": "int", "default": CONFIRM_TIMEOUT},
+        ),
+        supports_check_mode=True,
+    )
+    try:
+        timeout = Fields(module.params, "options").required("confirm_timeout", confirm_timeout)
+    except InputError as error:
+        module.fail_json(msg=str(error))
+    use_systemd = module.params["service_manager"] != "none" and systemd.is_running()
+    run(
+        module,
+        Subject(
+            "uplinks",
+            key="name",
+            reads=("link", "station"),
+            parse=parse,
+            plan=plan_uplinks,
+            show=show_uplinks,
+            require=require_bridges,
+            change=uplinks.Move(timeout, use_systemd),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
