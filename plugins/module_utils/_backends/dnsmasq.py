@@ -13,11 +13,12 @@ from dataclasses import replace
 from .._model import layout
 from .._model.dhcp import ChecksumFix, Daemon, DhcpNetwork, fingerprint
 from .._model.errors import HostError
+from .._model.net import Address
 from .._model.resource import File, State, Unit
 from .._plan.core import Plan, Request
 from .._render import dnsmasq
 from .._render.dnsmasq import NAMES, Files
-from . import files, ports, tc
+from . import files, sockets, tc
 from .command import find, run
 
 _DNS, _DHCP, _DHCPV6, _TFTP = 53, 67, 547, 69
@@ -67,19 +68,20 @@ def _require_directory(request: Request, network: DhcpNetwork) -> None:
 def _require_ports(request: Request, network: DhcpNetwork) -> None:
     own = files.read_foreign(f"{layout.DHCP_LOADED}/{network.bridge}/pid").strip()
     for protocol, address, port, shared in _sockets(network):
-        if not ports.is_taken(protocol, address, port, shared):
+        if not sockets.is_taken(protocol, address, port, shared):
             continue
-        holders = ports.holders(protocol, address, port)
-        if holders and all(str(holder.pid) == own for holder in holders):
+        holders = {found.process for found in sockets.read() if found.listens_on(protocol, address, port)}
+        others = sorted(process for process in holders if not process.endswith(f" (pid {own})"))
+        if holders and not others:
             continue  # it goes when it is restarted
-        who = " and ".join(str(holder) for holder in holders if str(holder.pid) != own)
+        who = " and ".join(others)
         raise HostError(
             f"{request.at(network.bridge)}: {protocol} port {port} of {'all addresses' if address.is_unspecified else address} "
             f"is taken by {who or 'a process that cannot be seen from here'}; let that leave the address free"
         )
 
 
-def _sockets(network: DhcpNetwork) -> Iterator[tuple[str, ports.Address, int, bool]]:
+def _sockets(network: DhcpNetwork) -> Iterator[tuple[str, Address, int, bool]]:
     """(protocol, address, port, whether it is shared) of what dnsmasq is going to bind. Its DHCP sockets are shared by all."""
     addresses = [own.ip for own in network.addresses]
     if network.dns.enabled:

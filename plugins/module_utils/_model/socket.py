@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: The tapestry.vmnet authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A port that a process of the host listens on, which a forward of the same port would take from it."""
+"""A port that a process of the host listens on: a forward would take it from it, and no other server can have it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ class Socket(Resource):
     address: str
     port: int
     process: str = ""
+
+    def listens_on(self, protocol: str, address: net.Address, port: int) -> bool:
+        """Whether what is sent there comes to this socket."""
+        families = _WILDCARDS.get(self.address, ())
+        return (self.protocol, self.port) == (protocol, port) and (
+            address.version in families if families else address == net.address(self.address)
+        )
 
     def would_lose(self, forward: Parts) -> bool:
         """Whether packets that this socket gets now would go to the forward's guest."""
