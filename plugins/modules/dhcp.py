@@ -101,6 +101,12 @@ options:
       rapid_commit:
         description: Whether guests that offer it get their lease with two messages instead of four (RFC 4039). The default is V(false).
         type: bool
+      ping_check:
+        description:
+          - Whether an address is offered only after nobody has answered a ping to it. A guest then waits three seconds for its first
+            lease, and where several start at once, each waits for those before it.
+          - The default is V(false).
+        type: bool
       options:
         description:
           - DHCPv4 options by dnsmasq's name, such as V(ntp-server), or by number, with a value or a list of values.
@@ -362,6 +368,7 @@ NETWORK = {
     "lease_limit": {"type": "int"},
     "authoritative": {"type": "bool"},
     "rapid_commit": {"type": "bool"},
+    "ping_check": {"type": "bool"},
     "options": {"type": "dict"},
     "forced_options": {"type": "dict"},
     "routes": {"type": "list", "elements": "dict", "options": ROUTE},

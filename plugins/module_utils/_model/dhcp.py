@@ -111,6 +111,7 @@ class DhcpNetwork:
     lease_limit: Optional[int] = None
     authoritative: bool = True
     rapid_commit: bool = False
+    ping_check: bool = False
     options: tuple[Option, ...] = ()
     forced_options: tuple[Option, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -136,6 +137,7 @@ class DhcpNetwork:
             lease_limit=entry.optional("lease_limit", _lease_limit),
             authoritative=entry.optional("authoritative", net.boolean, True),
             rapid_commit=entry.optional("rapid_commit", net.boolean, False),
+            ping_check=entry.optional("ping_check", net.boolean, False),
             options=parse_options(entry),
             forced_options=parse_options(entry, "forced_options"),
             routes=tuple(Route.parse(at) for at in entry.entries("routes", "to")),

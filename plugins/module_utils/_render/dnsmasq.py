@@ -111,6 +111,7 @@ def parse(bridge: str, files: Files) -> DhcpNetwork:
         lease_limit=int(conf["dhcp-lease-max"][0]) if "# lease-limit" in conf else None,
         authoritative="dhcp-authoritative" in conf,
         rapid_commit="dhcp-rapid-commit" in conf,
+        ping_check="no-ping" not in conf,
         options=tuple(_parse_option(name, value) for name, value in options.items() if name.isdigit()),
         forced_options=tuple(_parse_option(name, value) for name, value in forced),
         routes=tuple(
@@ -150,6 +151,7 @@ def show(network: DhcpNetwork) -> dict[str, object]:
         "lease_limit": network.lease_limit,
         "authoritative": network.authoritative,
         "rapid_commit": network.rapid_commit,
+        "ping_check": network.ping_check,
         "options": _show_options(network.options),
         "forced_options": _show_options(network.forced_options),
         "routes": [{"to": str(route.to), "via": str(route.via)} for route in network.routes],
@@ -213,6 +215,8 @@ def _conf(network: DhcpNetwork) -> Iterable[str]:
         yield "dhcp-authoritative"
     if network.rapid_commit:
         yield "dhcp-rapid-commit"
+    if not network.ping_check:
+        yield "no-ping"
     if network.known_only:
         yield "dhcp-ignore=tag:!known"
     yield from _ranges(network)

@@ -412,6 +412,7 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
         "lease_limit": draw(st.none() | st.integers(1, 65536)),
         "authoritative": draw(st.booleans()),
         "rapid_commit": draw(st.booleans()),
+        "ping_check": draw(st.booleans()),
         "options": options,
         "forced_options": forced,
         "boot": draw(st.none() | boots()),
