@@ -13,8 +13,8 @@ description:
   - A packet that one table accepts may still be dropped by another. This module reads the rules of others, of nftables and of both
     generations of iptables, finds out which packets of the networks they would certainly drop, and says so, naming table and chain,
     or lets them through where Docker, firewalld and ufw leave room for that.
-  - In Docker's case that is the chain C(DOCKER-USER), in ufw's its own rules, and in firewalld's a zone and, where somebody outside
-    may begin a flow, a policy. All are marked, and go with O(state=absent). Foreign rules are never touched.
+  - In Docker's case that is the chain C(DOCKER-USER), in ufw's its own rules, and in firewalld's a zone and, for a routed network,
+    a policy. All are marked, and go with O(state=absent). Foreign rules are never touched.
   - Nothing is opened by them; what M(tapestry.vmnet.policies) decides still holds.
   - Docker's chain is put right again after a reboot, and whenever somebody changes the packet filter. The rules of firewalld and ufw
     are in their own permanent configuration, whatever O(persistent) says. A new zone takes a reload of firewalld.

@@ -102,9 +102,9 @@ class Network:
         return bool(self._subnet(family)) or self.mode_of(family) in ("open", "bridged")
 
     @property
-    def takes_new(self) -> bool:
-        """Whether somebody outside may begin a flow to a guest."""
-        return self.forwards or any(self.mode_of(family) in ("routed", "open") for family in (4, 6))
+    def is_routed(self) -> bool:
+        """Whether somebody outside may begin a flow to a guest's own address."""
+        return any(self.mode_of(family) in ("routed", "open") for family in (4, 6))
 
     def packets(self, uplinks: dict[int, Optional[str]], bridge_netfilter: bool) -> Iterator[Packet]:
         """Those that must get through. Without a known uplink it is one that no rule names."""
@@ -154,7 +154,7 @@ class Network:
             rules += [f"route allow in on {bridge} out on {other}" for other in (bridge, *self.peers)]
         else:
             rules += [f"route allow in on {bridge}"]
-        rules += [f"route allow out on {bridge}"] if self.takes_new else []
+        rules += [f"route allow out on {bridge}"] if self.is_routed or self.forwards else []
         return [Grant(f"ufw {rule}", scope, bridge) for rule in rules]
 
     def _subnet(self, family: int) -> Optional[net.Network]:

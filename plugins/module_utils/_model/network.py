@@ -483,7 +483,8 @@ def _neighbour(network: Network, policy: Mapping[str, Any]) -> dict[str, Any]:
     """What the host's other firewalls have to let through."""
     if network.mode == "bridged":
         return {"bridge": network.name, "mode": "bridged"}
-    kept = {name: value for name, value in policy.items() if name not in ("isolate_guests", "host_services")}
+    same = ("bridge", "subnets", "mode", "ipv6_mode", "uplinks", "peers")
+    kept = {name: value for name, value in policy.items() if name in same}
     unserved = () if network.dhcp else ("dhcp", "dns")
     services = [service for service in network.host_services if service not in unserved]
     return {**kept, "host_services": services, "forwards": bool(network.all_forwards())}

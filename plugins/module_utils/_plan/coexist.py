@@ -19,7 +19,8 @@ from .core import Plan, Request, of_kind
 from .verdicts import droppers
 
 _TOOLS = {"docker": "Docker", "firewalld": "firewalld", "ufw": "ufw"}
-_AUTO = "coexist: auto does so"
+# firewalld's, with StrictForwardPorts: it refuses what is forwarded, but by itself, before it looks at zones and policies.
+_STRICT = "filter_FORWARD_dnat"
 
 
 def plan_coexist(how: str) -> Callable[[Request, State], Plan]:
@@ -91,7 +92,7 @@ def _docker_tools(around: Surroundings, state: State) -> set[str]:
 
 
 def _put_zone(request: Request, around: Surroundings, networks: list[Network], after: dict[Key, Resource]) -> None:
-    """A zone for the networks of a scope, and a policy into it where somebody outside may begin a flow."""
+    """A zone for the networks of a scope, and a policy into it where one is routed. What is forwarded firewalld accepts."""
     path, scope = _zone_file(request), request.scope
     policy = _policy_file(request)
     bound = [bridge for bridge in firewalld.interfaces(boot.text_of(after, path)) if not _goes(request, bridge)]
@@ -100,8 +101,8 @@ def _put_zone(request: Request, around: Surroundings, networks: list[Network], a
     new = [n for n in networks if n.mode != "bridged" and n.bridge not in elsewhere]
     bridges = {*bound, *(n.bridge for n in new)} if around.firewalld else set()
     boot.put_file(after, path, firewalld.zone(scope, bridges))
-    takes_new = bool(bridges) and (kept_policy or any(n.takes_new for n in new))
-    boot.put_file(after, policy, firewalld.policy(scope) if takes_new else "")
+    is_routed = bool(bridges) and (kept_policy or any(n.is_routed for n in new))
+    boot.put_file(after, policy, firewalld.policy(scope) if is_routed else "")
 
 
 def _zone_file(request: Request) -> str:
@@ -122,18 +123,20 @@ def _changing(plan: Plan) -> set[str]:
 def _refuse_drops(
     request: Request, around: Surroundings, networks: list[Network], changing: set[str], how: str
 ) -> None:
+    """Raises HostError for packets that somebody drops now, and will still drop after the change."""
     problems = []
     for network in networks:
-        dropped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        dropped: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
         for packet in network.packets(dict(around.uplinks), around.bridge_netfilter):
             for table, chain in droppers(around.tables, packet):
-                tools = tuple(_tools(table, chain))
-                if not changing.intersection(tools):
-                    place = f"{table}, chain {chain}{f' ({_names(tools)})' if tools else ''}"
-                    dropped.setdefault((place, tools), []).append(f"{packet.about} (IPv{packet.family})")
-        for (place, tools), abouts in dropped.items():
-            advice = "; or ".join(_advice(network, tools, how))
-            problems.append(f"{request.at(network.bridge)}: {place} drops {', '.join(abouts)}. {advice}")
+                tools, strict = tuple(_tools(table, chain)), packet.translated and table.has(_STRICT)
+                if strict or not changing.intersection(tools):
+                    where = f"{table}, chain {chain}{f' ({_names(tools)})' if tools else ''}"
+                    dropped.setdefault((where, tools, strict), []).append(packet.about)
+        for (where, tools, strict), abouts in dropped.items():
+            advice = "; or ".join(_advice(network, tools, strict, how))
+            what = ", ".join(dict.fromkeys(abouts))
+            problems.append(f"{request.at(network.bridge)}: {where} drops {what}. {advice}")
     if problems:
         raise HostError("\n".join(problems))
 
@@ -152,19 +155,22 @@ def _names(tools: tuple[str, ...]) -> str:
     return ", ".join(_TOOLS[tool] for tool in tools)
 
 
-def _advice(network: Network, tools: tuple[str, ...], how: str) -> Iterator[str]:
+def _advice(network: Network, tools: tuple[str, ...], strict: bool, how: str) -> Iterator[str]:
     """What would let them through."""
-    bridge = network.bridge
+    if strict:
+        yield "StrictForwardPorts in /etc/firewalld/firewalld.conf leaves forwards to firewalld alone; set it to no"
+        return
     if "docker" in tools:
-        rules = {f"{tool} -I DOCKER-USER {rule} -j ACCEPT" for f, tool in IPTABLES.items() for rule in network.rules(f)}
-        yield "let them through with " + ", ".join(sorted(rules))
+        families = [family for family in IPTABLES if network.uses(family)]
+        rules = [f"{IPTABLES[f]} -I DOCKER-USER {rule} -j ACCEPT" for f in families for rule in network.rules(f)]
+        yield f"These let it through: {'; '.join(rules)}"
     elif "ufw" in tools:
-        yield "let them through with " + ", ".join(f"ufw {grant.rule}" for grant in network.ufw(""))
+        yield f"These let it through: {'; '.join(f'ufw {grant.rule}' for grant in network.ufw(''))}"
     elif "firewalld" in tools and network.mode != "bridged":
-        yield f"let them through with firewall-cmd --permanent --zone=trusted --add-interface={bridge}, and reload"
+        yield f"This lets it through: firewall-cmd --permanent --zone=trusted --add-interface={network.bridge}, and a reload"
     else:
-        yield f"accept them there, by the interface name {bridge}"
+        yield f"Accept it there, by the name of the interface, {network.bridge}"
     if network.mode == "bridged":
         yield "set net.bridge.bridge-nf-call-iptables and net.bridge.bridge-nf-call-ip6tables to 0"
     elif tools and how == "report":
-        yield _AUTO
+        yield "coexist: auto does so"
