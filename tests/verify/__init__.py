@@ -6,11 +6,14 @@ from .ansible import Run, recorded, refusals, run_module, run_playbook
 from .compare import left, without_guests
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
+from .staged import KilledError, Staged
 from .talk import answers, ask, name_server_answers, reached, seen_address, seen_port, serve, silent
 
 __all__ = [
+    "KilledError",
     "Run",
     "Scenario",
+    "Staged",
     "answers",
     "ask",
     "boot_guests",
