@@ -113,7 +113,7 @@ def test_the_readme_of_a_role_has_every_field_and_no_other(mode: str, words: str
     if where and mode != "nat" and where[-1] not in accepted(mode, *where[:-1]):
         return  # bridged networks have no dhcp; only nat has forwards
     # What the network itself says to the module dhcp is refused in these two.
-    said = {"dhcp": {"bridge", "addresses", "mtu", "router", "reservations", "dns"}}
+    said = {"dhcp": {"bridge", "addresses", "mtu", "router", "reservations", "dns", "autostart"}}
     fields = accepted(mode, *where) - said.get(where[-1] if where else "", set())
     if where == ("dns",) and mode == "host_only":
         fields -= {
