@@ -113,10 +113,15 @@ def test_the_readme_of_a_role_has_every_field_and_no_other(mode: str, words: str
     if where and mode != "nat" and where[-1] not in accepted(mode, *where[:-1]):
         return  # bridged networks have no dhcp; only nat has forwards
     # What the network itself says to the module dhcp is refused in these two.
-    said = {"dhcp": {"bridge", "addresses", "mtu", "router", "reservations", "dns"}, "dns": {"forward"}}
+    said = {"dhcp": {"bridge", "addresses", "mtu", "router", "reservations", "dns", "autostart"}}
     fields = accepted(mode, *where) - said.get(where[-1] if where else "", set())
     if where == ("dns",) and mode == "host_only":
-        fields -= {"forwarders"}  # names outside the network are not looked up
+        fields -= {
+            "forward",
+            "forwarders",
+            "domain_forwarders",
+            "rebind_protection",
+        }  # names outside the network are not looked up
     if where == ("guests", "forwards"):
         fields |= {"to_address"}  # of a forward without a guest
     assert set(table_after(words, text(f"roles/{mode}/README.md"))) == fields

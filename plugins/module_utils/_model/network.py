@@ -399,7 +399,7 @@ def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
         return None
     given = dict(Fields(entry.raw("dhcp", {}), entry.place("dhcp")).all())
     dns = dict(Fields(entry.raw("dns", {}), entry.place("dns")).all())
-    for name in ("bridge", "addresses", "mtu", "router", "reservations", "dns"):
+    for name in ("bridge", "addresses", "mtu", "router", "reservations", "dns", "autostart"):
         if name in given:
             raise InputError(entry.place(f"dhcp.{name}"), "is not a field of it; the network itself says so")
     forward = network.mode == "nat"
