@@ -1,7 +1,7 @@
 
 # ---- docs/conf.py, behind what antsibull-docs wrote ----
 
-from docutils import nodes  # noqa: E402
+from docutils import nodes
 
 html_title = "tapestry.vmnet"
 html_theme_options = {"navigation_with_keys": True}

@@ -14,6 +14,7 @@ import os
 import runpy
 import signal
 import sys
+from typing import Any
 
 CHANGES = {
     "fcntl.ioctl",
@@ -55,7 +56,7 @@ def watch(event, args):
 def main():
     from ansible.module_utils import basic
 
-    netlink = __import__(f"{PLUGINS}.module_utils._backends.netlink", fromlist=["netlink"])
+    netlink: Any = __import__(f"{PLUGINS}.module_utils._backends.netlink", fromlist=["netlink"])
     netlink.CHUNK = 1  # each message by itself, so that a run can be killed between any two
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": json.load(sys.stdin)}).encode()
     basic._ANSIBLE_PROFILE = "legacy"

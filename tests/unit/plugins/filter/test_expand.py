@@ -147,7 +147,6 @@ def test_the_profile_of_the_design_becomes_these_resources() -> None:
                 "bridge": "vmnet8",
                 "subnets": ["192.168.233.0/24", "fd00:233::/64"],
                 "mode": "nat",
-                "peers": [],
                 "ipv6_mode": "nat",
                 "uplinks": [],
                 "peers": [],
