@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
     Bridge,
+    Manager,
     OtherLink,
     Tap,
     Vlan,
@@ -34,7 +35,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.ruleset impo
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request, of_kind
 from ansible_collections.tapestry.vmnet.plugins.module_utils._render import ruleset
 
-LINKS = (File.kind, Unit.kind, Bridge.kind, Tap.kind, OtherLink.kind)
+LINKS = (File.kind, Unit.kind, Bridge.kind, Tap.kind, OtherLink.kind, Manager.kind)
 FILTER = (File.kind, Unit.kind, Element.kind, Program.kind, Sysctl.kind)
 KERNEL_MAC = "0e:00:00:00:00:01"
 

@@ -8,13 +8,13 @@ Python tells its audit hooks (PEP 578) of whatever reaches the kernel by name: n
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
 import runpy
 import signal
 import sys
-from typing import Any
 
 CHANGES = {
     "fcntl.ioctl",
@@ -56,8 +56,8 @@ def watch(event, args):
 def main():
     from ansible.module_utils import basic
 
-    netlink: Any = __import__(f"{PLUGINS}.module_utils._backends.netlink", fromlist=["netlink"])
-    netlink.CHUNK = 1  # each message by itself, so that a run can be killed between any two
+    netlink = importlib.import_module(f"{PLUGINS}.module_utils._backends.netlink")
+    vars(netlink)["CHUNK"] = 1  # each message by itself, so that a run can be killed between any two
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": json.load(sys.stdin)}).encode()
     basic._ANSIBLE_PROFILE = "legacy"
     said = io.StringIO()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -19,9 +20,9 @@ _MAX_SIZE = 64 * 1024 * 1024  # bytes
 
 
 def read(paths: Iterable[str]) -> list[File]:
-    """The regular files among ``paths`` and below those that are directories."""
+    """The regular files among ``paths``, which may be patterns, and below those that are directories."""
     result = []
-    for path in paths:
+    for path in _matching(paths):
         if os.path.isdir(path):
             for directory, _subdirectories, names in os.walk(path):
                 result += [_read(os.path.join(directory, name)) for name in names if not _is_unfinished(name)]
@@ -48,15 +49,16 @@ def remove(file: File) -> None:
 
 def sweep(paths: Iterable[str]) -> None:
     """What nobody needs: empty directories of ours, and the unfinished files of a run that was killed."""
-    for path in paths:
+    paths = list(paths)
+    for path in [*_matching(paths), *_matching(map(_unfinished, paths))]:
         if os.path.isdir(path):
             for directory, _subdirectories, names in os.walk(path, topdown=False):
                 for name in filter(_is_unfinished, names):
                     os.unlink(f"{directory}/{name}")
                 if not os.listdir(directory):
                     os.rmdir(directory)
-        elif os.path.lexists(_unfinished(path)):
-            os.unlink(_unfinished(path))
+        elif _is_unfinished(os.path.basename(path)):
+            os.unlink(path)
 
 
 def remove_tree(path: str) -> None:
@@ -88,6 +90,10 @@ def _make_directories(path: str) -> None:
         _make_directories(os.path.dirname(path))
         os.mkdir(path)
         os.chmod(path, _DIRECTORY_MODE)
+
+
+def _matching(paths: Iterable[str]) -> list[str]:
+    return [found for path in paths for found in glob.glob(path)]
 
 
 def _unfinished(path: str) -> str:

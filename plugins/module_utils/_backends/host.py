@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
+from fnmatch import fnmatch
 
 from .._model import layout
 from .._model.dhcp import ChecksumFix, Daemon, HeldLease, Leases
@@ -18,7 +19,7 @@ from .._model.ruleset import Counter, Element, Program
 from .._plan.core import Plan
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
-from . import daemons, dnsmasq, files, leases, links, neighbours, nft, sockets, sysctl, systemd, tc, uplinks
+from . import daemons, dnsmasq, files, leases, links, neighbours, nft, sockets, sysctl, systemd, tc, unmanaged, uplinks
 
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
 _FILES = (
@@ -26,6 +27,7 @@ _FILES = (
     layout.SYSCTLS,
     *map(layout.unit_file, (*_UNITS, layout.WATCH_SERVICE, layout.DHCP_SERVICE)),
     layout.AFTER_MANAGERS,
+    *layout.UNMANAGED,
 )
 
 
@@ -54,7 +56,7 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         units = systemd.read([*_UNITS, *map(layout.dhcp_unit, sorted(networks)), layout.dhcp_unit("*")])
         state.update(by_key(map(dnsmasq.with_loaded, units)))
     if "link" in kinds:
-        state.update(by_key(links.read()))
+        state.update(by_key([*links.read(), *unmanaged.read()]))
     if "station" in kinds:
         state.update(by_key(uplinks.read()))
     if "element" in kinds:
@@ -95,6 +97,7 @@ def apply(plan: Plan) -> None:
     # The packet filter is the other way round: what nft refuses must not be there at the next boot.
     for file in filter(_is_written_first, put):
         files.write(file)
+    unmanaged.tell(plan)
     if plan.only(Bridge.kind, Tap.kind):
         links.apply(plan.only(Bridge.kind, Tap.kind))
     if plan.only(Element.kind, Program.kind):
@@ -107,6 +110,7 @@ def apply(plan: Plan) -> None:
     for resource in texts.removed:
         if isinstance(resource, File):
             files.remove(resource)
+    unmanaged.tell(plan)
     neighbours.apply(plan)
     sweep()
     if systemd.is_running():
@@ -120,4 +124,5 @@ def sweep() -> None:
 
 
 def _is_written_first(file: File) -> bool:
-    return file.name.endswith(".batch") or file.name == layout.SYSCTLS
+    told_to_managers = any(fnmatch(file.name, pattern) for pattern in layout.UNMANAGED)
+    return file.name.endswith(".batch") or file.name == layout.SYSCTLS or told_to_managers

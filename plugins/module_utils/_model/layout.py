@@ -33,6 +33,22 @@ WRITTEN = "Written by the Ansible collection tapestry.vmnet."
 RESERVED_SCOPES = ("dhcp",)
 
 
+NETWORKD = "systemd-networkd"
+NETWORK_MANAGER = "NetworkManager"
+_UNMANAGED = {
+    # Of the files that match an interface networkd takes the first. This one comes after those of an uplink, 00-vmnet-*.
+    NETWORKD: "/etc/systemd/network/00-vmnet.{scope}.{what}.network",
+    NETWORK_MANAGER: "/etc/NetworkManager/conf.d/vmnet.{scope}.{what}.conf",
+}
+# Of all scopes and modules, as a pattern.
+UNMANAGED = tuple(path.format(scope="*", what="*") for path in _UNMANAGED.values())
+
+
+def unmanaged(manager: str, scope: str, what: str) -> str:
+    """The file that tells a network manager to leave interfaces alone; ``what`` they are: ``bridges`` or ``taps``."""
+    return _UNMANAGED[manager].format(scope=scope, what=what)
+
+
 def root(persistent: bool) -> str:
     return PERSISTENT if persistent else VOLATILE
 

@@ -263,6 +263,13 @@ class OtherLink(Resource):
     mtu: Optional[int] = None
 
 
+@dataclass(frozen=True)
+class Manager(Resource):
+    """A network manager that runs on the host."""
+
+    kind: ClassVar[str] = "manager"
+
+
 PORT_DEFAULTS: Mapping[str, Any] = {"isolated": False, "learning": True, "unicast_flood": True, "hairpin": False}
 
 

@@ -17,6 +17,7 @@ from .._model.links import (
     MAX_PORTS,
     PORT_DEFAULTS,
     Bridge,
+    Manager,
     OtherLink,
     Tap,
     Vlan,
@@ -27,7 +28,7 @@ from .._model.links import (
     new_tap,
 )
 from .._model.resource import File, Key, Resource, State, Unit, fill
-from .._render import batch
+from .._render import batch, unmanaged
 from . import boot
 from .core import Plan, Request
 
@@ -39,7 +40,7 @@ class _Kind(Generic[L]):
     """What planning bridges and planning taps do differently.
 
     ``want`` makes the link that an entry asks for; ``seen`` reduces a live link to what we answer for; ``released`` are the
-    fields that an adopted link loses with its mark.
+    fields that an adopted link loses with its mark; ``ports`` the interfaces that come to be a port of a bridge.
     """
 
     link: type[L]
@@ -48,6 +49,7 @@ class _Kind(Generic[L]):
     render: Callable[[Iterable[L]], str]
     want: Callable[[Request, State, L, Optional[L], bool], L]
     seen: Callable[[L, Optional[L], Optional[L]], L]
+    ports: Callable[[L], Iterable[str]]
     released: Mapping[str, Any]
 
 
@@ -90,11 +92,28 @@ def _plan(request: Request, host: State, kind: _Kind[L]) -> tuple[dict[Key, Reso
             after[link.key] = replace(seen, scope=None, adopted=False, **kind.released)
     after.update({link.key: link for link in wanted.values()})
 
+    ours: list[L] = []
     for root, links in recorded.items():
         kept = {name: link for name, link in links.items() if name not in named and not _is_purged(request, link)}
         kept.update({n: link for n, link in wanted.items() if root == request.root(link)})
         boot.put_file(after, f"{root}/{request.scope}/{kind.record}", kind.render(kept.values()))
+        ours += [link for link in kept.values() if not link.adopted]
+    _tell_managers(request, host, after, kind, ours)
     return before, after
+
+
+def _tell_managers(
+    request: Request, host: State, after: dict[Key, Resource], kind: _Kind[L], links: Iterable[L]
+) -> None:
+    """NetworkManager leaves a bridge alone that it has not made; and if it is to have the host's uplink, it must have the bridge."""
+    ports = {port for link in links for port in kind.ports(link)}
+    for manager, text in (
+        (layout.NETWORKD, unmanaged.networkd(ports.union(link.name for link in links))),
+        (layout.NETWORK_MANAGER, unmanaged.network_manager(ports)),
+    ):
+        path = layout.unmanaged(manager, request.scope, request.option)
+        if Key(Manager.kind, manager) in host or boot.text_of(host, path):
+            boot.put_file(after, path, text)
 
 
 def _want_bridge(request: Request, host: State, entry: Bridge, live: Optional[Bridge], adopted: bool) -> Bridge:
@@ -347,6 +366,7 @@ _BRIDGES = _Kind(
     render=batch.render_bridges,
     want=_want_bridge,
     seen=_seen_bridge,
+    ports=lambda bridge: bridge.ports or (),
     released={"addresses": (), "ports": ()},
 )
 _TAPS = _Kind(
@@ -356,5 +376,6 @@ _TAPS = _Kind(
     render=batch.render_taps,
     want=_want_tap,
     seen=_seen_tap,
+    ports=lambda tap: (tap.name,),
     released={},
 )

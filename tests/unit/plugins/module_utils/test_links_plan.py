@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
     Bridge,
+    Manager,
     OtherLink,
     Tap,
     Vlan,
@@ -416,6 +418,30 @@ def test_what_is_not_to_be_there_at_boot_is_recorded_where_boot_forgets() -> Non
     again = made(bridges(bridge_entry(name="br0"), bridge_entry(name="br1")), state)
     assert "br0" in files_of(again)[RECORD]
     assert "/run/vmnet/default/bridges.batch" not in files_of(again)
+
+
+def test_a_network_manager_is_told_to_leave_our_interfaces_alone_and_not_those_that_are_adopted() -> None:
+    managers = [Manager(layout.NETWORKD), Manager(layout.NETWORK_MANAGER)]
+    state = host(*managers, nic("eth1"), a_bridge("lan"), a_tap("vnet9", bridge="lan"))
+    mine = bridges(bridge_entry(name="br0", ports=["eth1"]), bridge_entry(name="lan"))
+    state = made(mine, state)
+    state = made(taps(tap_entry(name="vnet0", bridge="br0"), tap_entry(name="vnet9"), scope="other"), state)
+    told = {name: text.splitlines() for name, text in files_of(state).items() if "etwork" in name}
+    assert {name: [line for line in text if "=" in line] for name, text in told.items()} == {
+        "/etc/systemd/network/00-vmnet.default.bridges.network": ["Name=br0 eth1", "Unmanaged=yes"],
+        "/etc/systemd/network/00-vmnet.other.taps.network": ["Name=vnet0", "Unmanaged=yes"],
+        "/etc/NetworkManager/conf.d/vmnet.default.bridges.conf": ["unmanaged-devices+=interface-name:=eth1"],
+        "/etc/NetworkManager/conf.d/vmnet.other.taps.conf": ["unmanaged-devices+=interface-name:=vnet0"],
+    }
+    stopped = {key: r for key, r in state.items() if not isinstance(r, Manager)}
+    assert not plan_bridges(mine, part(stopped, LINKS))
+    state = made(taps(scope="other", purge=True), state)
+    state = made(bridges(purge=True), state)
+    assert files_of(state) == {}
+
+
+def test_a_host_without_network_manager_gets_no_file_for_one() -> None:
+    assert not [name for name in files_of(made(bridges(bridge_entry(name="br0")), {})) if "etwork" in name]
 
 
 def test_an_adopted_link_gets_its_own_alias_back() -> None:
