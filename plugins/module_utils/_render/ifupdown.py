@@ -49,11 +49,16 @@ def describes(files: Mapping[str, File], name: str) -> bool:
 
 def is_bridged(files: Mapping[str, File], name: str, bridge: str) -> bool:
     stanzas = [s for f in _ours(files).values() for s in parse(f.text)]
-    ports = re.compile(
-        rf"\s*(bridge[-_]ports\b.*|.*\bmaster\b.*)(?<!\S){re.escape(name)}(?!\S)|.*(?<!\S){re.escape(name)} master "
-    )
-    joined = any(_is_iface(s, bridge) and any(ports.match(line) for line in s.lines[1:]) for s in stanzas)
+    joined = any(_is_iface(s, bridge) and any(_joins(line, name, bridge) for line in s.lines[1:]) for s in stanzas)
     return joined and not any(_is_iface(s, name) and s.words[3:4] != ("manual",) for s in stanzas)
+
+
+def _joins(line: str, name: str, bridge: str) -> bool:
+    """Whether an option makes the interface a port: that of bridge-utils, of ifupdown-ng, or a command."""
+    words = line.split()
+    return name in words and (
+        words[0] in ("bridge_ports", "bridge-ports") or f" master {bridge}" in f" {' '.join(words)}"
+    )
 
 
 def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[str, File]:
@@ -117,7 +122,7 @@ def _head(interface: Station, bridge: str) -> tuple[str, ...]:
     commands = [
         f"ip link show dev {bridge} >/dev/null 2>&1 || ip link add name {bridge} type bridge",
         f"ip link set dev {bridge} address {interface.mac}",
-        f"ip link set dev {name} master {bridge}",
+        f"ip link set dev {name} addrgenmode none master {bridge}",
         f"ip link set dev {name} up",
     ]
     return tuple(f"    pre-up {command}\n" for command in commands)
@@ -149,6 +154,7 @@ for leases in /var/lib/dhcp/dhclient.$FROM.leases /var/lib/dhcp/dhclient6.$FROM.
     [ -f "$leases" ] && sed "s/interface \"$FROM\"/interface \"$TO\"/" "$leases" > "$to" && rm -f "$leases"
 done
 [ -f /run/network/ifstate ] && sed -i "/^$FROM=/d" /run/network/ifstate
+rm -f "/run/network/ifstate.$FROM"
 ifup --force --ignore-errors "$TO"
 [ -n "$PORT" ] && ifup --force --ignore-errors "$PORT"
 """
