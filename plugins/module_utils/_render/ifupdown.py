@@ -96,7 +96,8 @@ def _moved(stanza: Stanza, name: str, bridge: str, head: tuple[str, ...]) -> lis
     own = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)")
     result = []
     if head:
-        result.append(Stanza(("iface", name), (f"iface {name} inet manual\n", *on_link)))
+        quiet = f"    pre-up ip link set dev {name} addrgenmode none\n"  # before ifupdown sets it up
+        result.append(Stanza(("iface", name), (f"iface {name} inet manual\n", quiet, *on_link)))
     lines = (own.sub(bridge, first), *head, *(own.sub(bridge, line) for line in options))
     return [*result, Stanza(("iface", bridge), lines)]
 
@@ -122,7 +123,7 @@ def _head(interface: Station, bridge: str) -> tuple[str, ...]:
     commands = [
         f"ip link show dev {bridge} >/dev/null 2>&1 || ip link add name {bridge} type bridge",
         f"ip link set dev {bridge} address {interface.mac}",
-        f"ip link set dev {name} addrgenmode none master {bridge}",
+        f"ip link set dev {name} master {bridge}",
         f"ip link set dev {name} up",
     ]
     return tuple(f"    pre-up {command}\n" for command in commands)
@@ -149,6 +150,8 @@ done
 if command -v dhcpcd > /dev/null && [ -n "$(ls /run/dhcpcd/$FROM*.pid /run/dhcpcd-$FROM*.pid 2> /dev/null)" ]; then
     dhcpcd -x -4 "$FROM"; dhcpcd -x -6 "$FROM"; dhcpcd -x "$FROM"
 fi
+if [ -f "/var/lib/dhcpcd/$FROM.lease" ]; then mv "/var/lib/dhcpcd/$FROM.lease" "/var/lib/dhcpcd/$TO.lease"; fi
+rm -f /run/dhcpcd/hook-state/*/"$FROM".*
 for leases in /var/lib/dhcp/dhclient.$FROM.leases /var/lib/dhcp/dhclient6.$FROM.leases; do
     to=$(echo "$leases" | sed "s/\.$FROM\.leases/.$TO.leases/")
     [ -f "$leases" ] && sed "s/interface \"$FROM\"/interface \"$TO\"/" "$leases" > "$to" && rm -f "$leases"

@@ -114,6 +114,7 @@ if [ -n "$PORT" ]; then
     [ -e "/sys/class/net/$TO/brif/$PORT" ] || nmcli --wait 30 connection up ifname "$PORT"
 else
     nmcli --wait 30 device connect "$TO"
+    rm -f /var/lib/NetworkManager/internal-*-"$FROM".lease
     # The bridge is ours, but where NetworkManager had made it at boot it has gone with its profile.
     [ -e "/sys/class/net/$FROM" ] || /etc/vmnet/restore
 fi
