@@ -34,7 +34,7 @@ _PARAMETERS = (
     *(f"net/ipv6/conf/*/{name}" for name in ("accept_dad", "accept_redirects", "addr_gen_mode", "proxy_ndp")),
     *(f"net/ipv6/conf/*/{name}" for name in ("use_tempaddr", "disable_ipv6")),
 )
-_CLOSED = tuple(kernel_parameters(Bridge("*")))
+_CLOSED = (*kernel_parameters(Bridge("*")), "net/ipv6/conf/*/addr_gen_mode")
 _TYPES_OF_OURS = ("bridge", "tun")
 
 
@@ -109,6 +109,7 @@ class Move:
         """Put everything back; whether there was anything to."""
         if self._token:
             _script("undo", self._token)
+            run(["rm", "-rf", layout.UPLINKS_PENDING])
         return bool(self._token)
 
     def result(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Uplink(Resource):
     """An interface that is a bridge's port, in an entry and as it is recorded.
 
     ``migrate``: what the host has on the interface moves to the bridge; without it there must be nothing. ``manager`` makes
-    the bridge at boot; without one only we do.
+    the bridge at boot; without one only we do. ``was``: the parameters of the kernel that change for a port, as they were.
     """
 
     kind: ClassVar[str] = "uplink"
@@ -48,6 +48,11 @@ class Uplink(Resource):
     migrate: bool = field(default=True, compare=False)
     manager: Optional[str] = None
     touched: tuple[Touched, ...] = ()
+    was: tuple[tuple[str, str], ...] = ()
+
+    def lines(self) -> list[str]:
+        made_by = f" by {self.manager}" if self.manager else ""
+        return [f"port of {self.bridge}{made_by}", *(f"file {touched}" for touched in self.touched)]
 
     @classmethod
     def parse(cls, entry: Fields, present: bool) -> Uplink:

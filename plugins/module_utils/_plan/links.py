@@ -28,7 +28,7 @@ from .._model.links import (
     new_tap,
 )
 from .._model.resource import File, Key, Resource, State, Unit, fill
-from .._render import batch, unmanaged
+from .._render import batch, unmanaged, uplinks
 from . import boot
 from .core import Plan, Request
 
@@ -153,7 +153,7 @@ def require_no_uplinks(request: Request, plan: Plan, host: State) -> None:
 
 def _is_uplink(host: State, name: str, bridge: str) -> bool:
     records = (r.text for r in host.values() if isinstance(r, File) and r.name.endswith("/uplinks.batch"))
-    return any(f"link set dev {name} master {bridge}\n" in text for text in records)
+    return any((found := uplinks.parse(text).get(name)) and found.bridge == bridge for text in records)
 
 
 def _want_tap(request: Request, host: State, entry: Tap, live: Optional[Tap], adopted: bool) -> Tap:

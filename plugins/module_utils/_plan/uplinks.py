@@ -22,6 +22,8 @@ from .links import find_port
 
 _RECORD = "uplinks.batch"
 _PARAMETERS = "uplinks.sysctl"
+# A port makes itself no link-local address (in6_addr_gen_mode, linux/if_link.h).
+_AS_PORT = (("net/ipv6/conf/*/addr_gen_mode", "1"),)
 _KEPT = "uplinks"  # the directory of the files as they were
 
 
@@ -112,11 +114,14 @@ def _bring_in(
         )
     if interface.is_station or interface.bridge != bridge:
         emptied, taken = moved(interface, to)
-        after[emptied.key] = replace(emptied, bridge=bridge)
+        after[emptied.key] = replace(emptied, bridge=bridge, parameters=_AS_PORT)
         after[taken.key] = replace(taken, parameters=_parameters(request, after, interface, bridge))
+    ports = {name for name, _value in _AS_PORT}
+    was = record.was if record else tuple(pair for pair in interface.parameters if pair[0] in ports)
     if managed is None:
-        return record or Uplink(entry.name, bridge)
-    return _configure(request, host, after, replace(interface, managed=managed), bridge, record)
+        return record or Uplink(entry.name, bridge, was=was)
+    configured = _configure(request, host, after, replace(interface, managed=managed), bridge, record)
+    return replace(configured, was=was)
 
 
 def _configure(
@@ -160,8 +165,7 @@ def _take_out(request: Request, host: State, after: dict[Key, Resource], root: s
     if interface and station and (interface.bridge == record.bridge or station.is_station):
         emptied, taken = moved(station, interface)
         after[emptied.key] = emptied
-        managed = Managed(record.manager) if record.manager else None
-        after[taken.key] = replace(taken, bridge=None, managed=managed)
+        after[taken.key] = replace(taken, bridge=None, parameters=tuple(record.was))
     for touched in record.touched:
         now = host.get(Key(File.kind, touched.path))
         kept_at = f"{root}/{request.scope}/{_KEPT}/{record.name}{touched.path}"
@@ -200,13 +204,18 @@ def _parameters(
     else:
         given = kernel_parameters(Bridge(name=bridge, ipv6=False))
     boot.put_file(after, path, lines + "".join(f"{name} = {value}\n" for name, value in given.items()))
-    return tuple((name.replace(bridge, "*"), value) for name, value in given.items())
+    return tuple((name.replace(f"/{bridge}/", "/*/"), value) for name, value in given.items())
 
 
 def _without(after: dict[Key, Resource], root: str, scope: str, bridge: str) -> str:
     """The recorded parameters but for those of this bridge."""
     lines = boot.text_of(after, f"{root}/{scope}/{_PARAMETERS}").splitlines(keepends=True)
-    return "".join(line for line in lines if line.split("/")[3:4] != [bridge])
+    return "".join(line for line in lines if _interface_of(line) != bridge)
+
+
+def _interface_of(parameter: str) -> str:
+    """Of ``net/ipv4/conf/br0/rp_filter``."""
+    return parameter.split("/")[3]
 
 
 def _is_any_managed(state: dict[Key, Resource], request: Request) -> bool:

@@ -141,7 +141,8 @@ watch() {
 }
 
 batches() {
-    for batch in /etc/vmnet/*/bridges.batch /run/vmnet/*/bridges.batch /etc/vmnet/*/taps.batch /run/vmnet/*/taps.batch; do
+    for batch in /etc/vmnet/*/bridges.batch /run/vmnet/*/bridges.batch /etc/vmnet/*/uplinks.batch /run/vmnet/*/uplinks.batch \
+        /etc/vmnet/*/taps.batch /run/vmnet/*/taps.batch; do
         case $broken in *" ${batch%/*} "*) continue ;; esac
         [ -f "$batch" ] || continue
         if [ -n "$(tail -c 1 "$batch")" ]; then
@@ -161,6 +162,8 @@ lines() {
         !batch && /^$/ { batch = 1; next }
         !batch { split($2, n, /[:@]/); there[n[1]] = 1; if ($0 ~ /alias vmnet:/) ours[n[1]] = 1; next }
         /^# / { ends(); link = $2; created = complete = 0; next }
+        /^#uplink / { ours[link] = 1 }  # made by the network manager of the host, which cannot mark it
+        /^#/ { next }
         { dev = ""; for (i = 1; i < NF; i++) if ($i == "dev") dev = $(i + 1) }
         $0 == "link set dev " link " up" { complete = 1 }
         /^(link add|tuntap add) / {
@@ -181,7 +184,8 @@ lines() {
 links() {
     lines quietly | grep -Ev '^(address|vlan) | up$' | ip -force -batch -
     vlans=$(lines quietly | grep '^vlan ') && echo "$vlans" | bridge -force -batch -
-    parameters /etc/vmnet/*/bridges.sysctl /run/vmnet/*/bridges.sysctl /etc/sysctl.d/60-vmnet.conf
+    parameters /etc/vmnet/*/bridges.sysctl /run/vmnet/*/bridges.sysctl /etc/vmnet/*/uplinks.sysctl /run/vmnet/*/uplinks.sysctl \
+        /etc/sysctl.d/60-vmnet.conf
     lines "$1" | grep -E '^address | up$' | ip -force -batch -
 }
 

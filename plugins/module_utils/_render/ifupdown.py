@@ -49,11 +49,16 @@ def describes(files: Mapping[str, File], name: str) -> bool:
 
 def is_bridged(files: Mapping[str, File], name: str, bridge: str) -> bool:
     stanzas = [s for f in _ours(files).values() for s in parse(f.text)]
-    ports = re.compile(
-        rf"\s*(bridge[-_]ports\b.*|.*\bmaster\b.*)(?<!\S){re.escape(name)}(?!\S)|.*(?<!\S){re.escape(name)} master "
-    )
-    joined = any(_is_iface(s, bridge) and any(ports.match(line) for line in s.lines[1:]) for s in stanzas)
+    joined = any(_is_iface(s, bridge) and any(_joins(line, name, bridge) for line in s.lines[1:]) for s in stanzas)
     return joined and not any(_is_iface(s, name) and s.words[3:4] != ("manual",) for s in stanzas)
+
+
+def _joins(line: str, name: str, bridge: str) -> bool:
+    """Whether an option makes the interface a port: that of bridge-utils, of ifupdown-ng, or a command."""
+    words = line.split()
+    return name in words and (
+        words[0] in ("bridge_ports", "bridge-ports") or f" master {bridge}" in f" {' '.join(words)}"
+    )
 
 
 def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[str, File]:
@@ -91,7 +96,8 @@ def _moved(stanza: Stanza, name: str, bridge: str, head: tuple[str, ...]) -> lis
     own = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)")
     result = []
     if head:
-        result.append(Stanza(("iface", name), (f"iface {name} inet manual\n", *on_link)))
+        quiet = f"    pre-up ip link set dev {name} addrgenmode none\n"  # before ifupdown sets it up
+        result.append(Stanza(("iface", name), (f"iface {name} inet manual\n", quiet, *on_link)))
     lines = (own.sub(bridge, first), *head, *(own.sub(bridge, line) for line in options))
     return [*result, Stanza(("iface", bridge), lines)]
 
@@ -144,11 +150,14 @@ done
 if command -v dhcpcd > /dev/null && [ -n "$(ls /run/dhcpcd/$FROM*.pid /run/dhcpcd-$FROM*.pid 2> /dev/null)" ]; then
     dhcpcd -x -4 "$FROM"; dhcpcd -x -6 "$FROM"; dhcpcd -x "$FROM"
 fi
+if [ -f "/var/lib/dhcpcd/$FROM.lease" ]; then mv "/var/lib/dhcpcd/$FROM.lease" "/var/lib/dhcpcd/$TO.lease"; fi
+rm -f /run/dhcpcd/hook-state/*/"$FROM".*
 for leases in /var/lib/dhcp/dhclient.$FROM.leases /var/lib/dhcp/dhclient6.$FROM.leases; do
     to=$(echo "$leases" | sed "s/\.$FROM\.leases/.$TO.leases/")
     [ -f "$leases" ] && sed "s/interface \"$FROM\"/interface \"$TO\"/" "$leases" > "$to" && rm -f "$leases"
 done
 [ -f /run/network/ifstate ] && sed -i "/^$FROM=/d" /run/network/ifstate
+rm -f "/run/network/ifstate.$FROM"
 ifup --force --ignore-errors "$TO"
 [ -n "$PORT" ] && ifup --force --ignore-errors "$PORT"
 """

@@ -25,6 +25,8 @@ _PORT_KEYS = (
     "autoconnect-priority",
 )
 _DIRECTORY = "NetworkManager/system-connections"
+_ETHERNET_METRIC = 100
+_METRICS = {"bond": 300, "vlan": 400}  # nm_device_get_route_metric_default
 _OURS = uuid.UUID("f28ff8a5-8a0b-4c0e-8d1a-3a55b1b3a3c5")
 
 
@@ -78,13 +80,20 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str, persiste
         ),
         Section("ethernet", (f"cloned-mac-address={interface.mac.upper()}",)),
         Section("bridge", ("stp=false",)),
-        *(s for s in sections if s.name in _STATION),
+        *(_with_metric(s, interface.type) for s in sections if s.name in _STATION),
     ]
     directory = f"/etc/{_DIRECTORY}" if persistent else f"/run/{_DIRECTORY}"
     comment = f"Written by the Ansible collection tapestry.vmnet. {source} is what it was made from."
     paths = {source if in_place else f"{directory}/vmnet-{interface.name}.nmconnection": port}
     paths[f"{directory}/vmnet-{bridge}.nmconnection"] = station
     return {path: File(path, ini.render(part, comment), 0o600) for path, part in paths.items()}
+
+
+def _with_metric(section: Section, kind: str) -> Section:
+    """NetworkManager prefers some kinds of links to others; the host's routes keep the rank that they had on the interface."""
+    if section.name == "proxy" or section.get("route-metric"):
+        return section
+    return Section(section.name, (*section.lines, f"route-metric={_METRICS.get(kind, _ETHERNET_METRIC)}"))
 
 
 def _identity(name: str, connection: Section) -> tuple[str, ...]:
@@ -95,11 +104,18 @@ def _uuid(name: str) -> str:
     return str(uuid.uuid5(_OURS, name))
 
 
-TAKE_OVER = """\
+# Shell: the files are in place, and what they say has been done. A bridge that NetworkManager has not made it only watches,
+# until it is told that there is a profile for it.
+TAKE_OVER = r"""
 nmcli connection reload
+profile() { nmcli --terse --fields UUID,FILENAME connection show | awk -F: -v name="/vmnet-$1.nmconnection" 'index($2, name) { print $1 }'; }
 if [ -n "$PORT" ]; then
-    nmcli --wait 30 connection up ifname "$PORT"
+    nmcli --wait 30 connection up "$(profile "$TO")"
+    [ -e "/sys/class/net/$TO/brif/$PORT" ] || nmcli --wait 30 connection up ifname "$PORT"
 else
     nmcli --wait 30 device connect "$TO"
+    rm -f /var/lib/NetworkManager/internal-*-"$FROM".lease
+    # The bridge is ours, but where NetworkManager had made it at boot it has gone with its profile.
+    [ -e "/sys/class/net/$FROM" ] || /etc/vmnet/restore
 fi
 """

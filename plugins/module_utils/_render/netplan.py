@@ -107,7 +107,7 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[
             definition = {
                 "interfaces": [key],
                 "macaddress": interface.mac,
-                "parameters": {"stp": "false", "forward-delay": "0"},
+                "parameters": {"stp": "false"},
             }
             network.setdefault("bridges", {})[bridge] = {**definition, **station}
         text = yaml.dump({"network": network}, Dumper=_Dumper)
@@ -163,7 +163,13 @@ TAKE_OVER = """\
 netplan generate
 if [ -d /run/NetworkManager ] && command -v nmcli > /dev/null; then
     nmcli connection reload
-    if [ -n "$PORT" ]; then nmcli --wait 30 connection up ifname "$PORT"; else nmcli --wait 30 device connect "$TO"; fi
+    if [ -n "$PORT" ]; then
+        nmcli --wait 30 device connect "$TO"
+        nmcli --wait 30 device connect "$PORT"
+    else
+        nmcli --wait 30 device connect "$TO"
+        [ -e "/sys/class/net/$FROM" ] || /etc/vmnet/restore
+    fi
 fi
 if systemctl --quiet is-active systemd-networkd; then
     networkctl reload

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Optional
+from dataclasses import replace
 
 from .._model import layout
 from .._model.uplink import Touched, Uplink
@@ -23,28 +23,38 @@ def digest(text: str) -> str:
 
 def render(uplinks: Iterable[Uplink]) -> str:
     lines = []
-    for uplink in sorted(uplinks, key=lambda r: r.name):
-        lines.append(f"# {uplink.name}")
-        lines += [f"#manager {uplink.manager}"] if uplink.manager else []
-        lines += [f"#file {t.digest} {'added' if t.added else 'changed'} {t.path}" for t in uplink.touched]
-        lines += [f"link set dev {uplink.name} master {uplink.bridge}", f"link set dev {uplink.name} up"]
+    # Those that a network manager sees to at boot are comments to ip, and come first.
+    for uplink in sorted(uplinks, key=lambda u: (u.manager is None, u.name)):
+        dev = f"dev {uplink.name}"
+        if uplink.manager:
+            lines.append(f"#moved {uplink.name} {uplink.bridge} {uplink.manager}")
+            lines += [f"#file {t.digest} {'added' if t.added else 'changed'} {t.path}" for t in uplink.touched]
+            lines += [f"#was {name} {value}" for name, value in uplink.was]
+        else:
+            lines += [f"# {uplink.name}", *(f"#was {name} {value}" for name, value in uplink.was)]
+            lines += [f"link set {dev} addrgenmode none"]
+            lines += [f"link set {dev} master {uplink.bridge}", f"link set {dev} up"]
     return "".join(f"{line}\n" for line in lines)
 
 
 def parse(text: str) -> dict[str, Uplink]:
     uplinks: dict[str, Uplink] = {}
-    manager: Optional[str] = None
-    touched: list[Touched] = []
+    name = ""
     for line in text.splitlines():
         words = line.split(" ")
-        if words[0] == "#":
-            manager, touched = None, []
-        elif words[0] == "#manager":
-            manager = words[1]
+        if words[0] == "#moved":
+            name = words[1]
+            uplinks[name] = Uplink(name, words[2], manager=words[3])
         elif words[0] == "#file":
-            touched.append(Touched(" ".join(words[3:]), words[1], words[2] == "added"))
+            touched = Touched(" ".join(words[3:]), words[1], words[2] == "added")
+            uplinks[name] = replace(uplinks[name], touched=(*uplinks[name].touched, touched))
+        elif words[0] == "#":
+            name = words[1]
+            uplinks[name] = Uplink(name)
+        elif words[0] == "#was":
+            uplinks[name] = replace(uplinks[name], was=(*uplinks[name].was, (words[1], " ".join(words[2:]))))
         elif words[4:5] == ["master"]:
-            uplinks[words[3]] = Uplink(words[3], words[5], manager=manager, touched=tuple(touched))
+            uplinks[name] = replace(uplinks[name], bridge=words[5])
     return uplinks
 
 
@@ -82,6 +92,8 @@ go() {{
         # Directories of ours that are empty then.
         case $path in */vmnet/* | */vmnet.service.d/*) rmdir -p "${{path%/*}}" 2> /dev/null ;; esac
     done < "$dir/$1/gone"
+    # Units of ours may have come or gone.
+    if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
     while read -r name value; do
         if [ -e "/proc/sys/$name" ]; then echo "$value" > "/proc/sys/$name"; fi
     done < "$dir/$1/parameters"
