@@ -4,6 +4,7 @@
 
 from .ansible import Run, recorded, refusals, run_module, run_playbook
 from .compare import left, without_guests
+from .foreign import foreign_rules
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
 from .staged import KilledError, Staged
@@ -17,6 +18,7 @@ __all__ = [
     "answers",
     "ask",
     "boot_guests",
+    "foreign_rules",
     "left",
     "name_server_answers",
     "reached",
