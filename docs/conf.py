@@ -1,10 +1,10 @@
-
 # ---- docs/conf.py, behind what antsibull-docs wrote ----
 
 from docutils import nodes
 
 html_title = "tapestry.vmnet"
 html_theme_options = {"navigation_with_keys": True}
+html_static_path = ["static"]
 exclude_patterns = ["docsite/examples"]
 
 # No other site is asked for its index while building: these are the labels of ansible-core's pages that are referred to.
@@ -12,14 +12,23 @@ intersphinx_mapping = {}
 CORE = "https://docs.ansible.com/ansible/latest/"
 ELSEWHERE = {
     "common_return_values": "reference_appendices/common_return_values.html",
+    "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
 }
 
 
-def elsewhere(app, env, node, content):
+def elsewhere(_app, _env, node, content):
     page = ELSEWHERE.get(node["reftarget"])
     return page and nodes.reference("", "", content.deepcopy(), internal=False, refuri=CORE + page)
 
 
+def without_contents(_app, tree):
+    """The theme has the contents of a page beside it."""
+    for topic in list(tree.findall(lambda node: isinstance(node, nodes.topic) and "contents" in node["classes"])):
+        topic.parent.remove(topic)
+
+
 def setup(app):
+    app.connect("doctree-read", without_contents)
+    app.add_css_file("vmnet.css")
     app.connect("missing-reference", elsewhere)

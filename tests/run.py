@@ -119,6 +119,13 @@ def steps() -> list[Step]:
         Step("bed", ("python3", "-m", "lab", "cache"), needs=("packages",)),
         *map(image, sorted({machine for name in scenarios for machine in machines(name)})),
         *map(scenario, scenarios),
+        Step(
+            "guides",
+            ("pytest", "tests/guides"),
+            needs=("bed", "venv"),
+            down=("python3", "-m", "lab", "down", os.environ.get("VMNET_BED_PREFIX", "") + "guides"),
+            counts=True,
+        ),
         Step("artefact", ("tests/core", newest, "tests/artefact/run"), needs=("bed", "venv")),
         # The newest that this machine can run, and the oldest; .venv's, in between, does everything else.
         *[ansible_test(f"core:{core}", core, "quick") for core in dict.fromkeys((newest, runnable[0]))],
@@ -139,6 +146,8 @@ def steps() -> list[Step]:
             *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--check-extra-docs-refs"),
             *("--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "."),
         ),
+        lint("site", "docs/build"),
+        lint("pictures", "docs/pictures.py", "--check"),
         lint("galaxy", "tests/galaxy/run"),
         lint("dependencies", "tests/galaxy/introspect"),
     ]

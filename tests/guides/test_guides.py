@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the guides and the README show is what works: each of their playbooks is run on a host."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Bed, Host
+from verify import ask, serve
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDES = ROOT / "docs/docsite/rst"
+EXAMPLES = GUIDES / "examples"
+HELPERS = {"drift.yml", "absent.yml"}  # run after each of the others
+NETWORKS = sorted(
+    str(path.relative_to(EXAMPLES))
+    for path in EXAMPLES.rglob("*.yml")
+    if path.read_text().startswith("---\n- name:") and path.name not in HELPERS
+)
+
+
+def playbook(*arguments: str | Path, check: bool = True) -> str:
+    ended = subprocess.run(["ansible-playbook", *map(str, arguments)], capture_output=True, text=True, check=False)
+    output = ended.stdout + ended.stderr
+    if check:
+        assert ended.returncode == 0, output
+    return output
+
+
+def changed(output: str) -> int:
+    return int(re.findall(r"^host13 .* changed=(\d+)", output, re.MULTILINE)[-1])
+
+
+@pytest.fixture
+def clean(inventory: Path) -> Iterator[None]:
+    yield
+    playbook("tapestry.vmnet.teardown", "-i", inventory)
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_a_guide_shows_can_be_tried_and_done(inventory: Path, name: str) -> None:
+    assert changed(playbook(EXAMPLES / name, "-i", inventory, "--check", "--diff"))
+    assert changed(playbook(EXAMPLES / name, EXAMPLES / "drift.yml", "-i", inventory))
+    assert not changed(playbook(EXAMPLES / name, "-i", inventory))
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_readmes_playbook_serves_a_guest_to_the_lan(bed: Bed, host: Host, inventory: Path, tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```yaml\n(- name: .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "readme.yml").write_text(shown)
+    playbook(tmp_path / "readme.yml", "-i", inventory)
+    guest = host.boot_guest("web", tap="vnet0", mac="52:54:00:00:00:65")
+    try:
+        assert guest.dhcp()["ip"] == "192.168.233.101"
+        serve(guest, tcp=(80,))
+        assert ask(bed.node("neighbour"), host.address, 8080).startswith("web ")
+    finally:
+        guest.stop()
+
+
+def test_drift_is_seen(host: Host, inventory: Path) -> None:
+    playbook(EXAMPLES / "start.yml", "-i", inventory)
+    host.run(["ip", "address", "delete", "192.168.233.2/24", "dev", "vmnet8"])
+    output = playbook(EXAMPLES / "drift.yml", "-i", inventory, check=False)
+    assert "192.168.233.2/24" in output
+    assert "failed=1" in output
+    assert changed(playbook(EXAMPLES / "absent.yml", "-i", inventory))
+
+
+def test_every_example_is_shown_and_everything_shown_is_there() -> None:
+    pages = "\n".join(path.read_text() for path in GUIDES.glob("*.rst"))
+    shown = set(re.findall(r"^.. literalinclude:: examples/(\S+)", pages, re.MULTILINE))
+    assert shown == {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*") if path.is_file()}
+
+
+def test_the_inventories_of_the_guides_are_inventories() -> None:
+    for name, hosts in (("inventory.yml", 1), ("fleet/inventory.yml", 20)):
+        command = ["ansible-inventory", "-i", str(EXAMPLES / name), "--list", "--limit", "vm_hosts"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert listed.count("example.org") >= hosts
