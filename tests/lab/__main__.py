@@ -18,7 +18,7 @@ from .bed import Bed, all_beds
 from .command import LabError, Result
 from .guest import Guest
 from .guest_image import guest_image
-from .rootfs import rootfs
+from .kernel_image import build_machine
 from .variants import RELEASES
 
 # Debian packages that the machine needs. The guest image takes its busybox and socat from the machine, too.
@@ -27,6 +27,7 @@ NEEDS = (
     "cpio",
     "debian-archive-keyring",
     "dnsmasq-base",
+    "e2fsprogs",
     "iproute2",
     "iputils-ping",
     "mmdebstrap",
@@ -137,7 +138,7 @@ def needs(_chosen: argparse.Namespace) -> None:
 def cache(chosen: argparse.Namespace) -> None:
     """The machines given; without any, what every scenario needs."""
     builds: list[tuple[str, Callable[[], object]]] = [
-        (machine, partial(rootfs, machine)) for machine in chosen.machine or RELEASES
+        (machine, partial(build_machine, machine)) for machine in chosen.machine or RELEASES
     ]
     if not chosen.machine:
         builds.append(("guest", guest_image))

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from . import namespaces, processes, rootfs, ssh
+from . import namespaces, processes, ssh
 from .capture import Capture, capture
 from .command import LabError, run
 from .host import Host
+from .kernel_host import KernelHost
+from .kernel_image import build_machine
 from .node import Attacker, Node, Router
 from .places import keep
 from .state import HostRecord, State, bed_names
@@ -53,7 +55,7 @@ class Bed:
         hosts = {"host12": "bookworm"} if hosts is None else hosts
         _check_names(name, hosts)
         for machine in sorted(set(hosts.values())):
-            rootfs.rootfs(machine)
+            build_machine(machine)
         key = ssh.key_pair()
         bed = cls(name)
         if replace:
@@ -111,6 +113,7 @@ class Bed:
         self._make_stations()
         asking = [host for host in self.hosts.values() if host.machine.dhcp]
         self.router.start_dnsmasq({host.mac_of("eth0"): host.address for host in asking})
+        self.ssh_config.write_text(ssh.config(self))
         for host in self.hosts.values():
             host.create_disk(public_key)
             host.start(wait=False)
@@ -118,7 +121,6 @@ class Bed:
         self.neighbour.serve(udp=[7], http=[80])
         for host in self.hosts.values():
             host.wait_booted()
-        self.ssh_config.write_text(ssh.config(self))
         with self.state.change() as record:
             record.complete = True
 
@@ -189,7 +191,7 @@ class Bed:
 
     @property
     def hosts(self) -> dict[str, Host]:
-        return {name: Host(self.state, name, record) for name, record in self.state.read().hosts.items()}
+        return {name: _host(self.state, name, record) for name, record in self.state.read().hosts.items()}
 
     @property
     def nodes(self) -> dict[str, Node]:
@@ -216,6 +218,11 @@ class Bed:
         """See lab.capture."""
         with capture(self.node(node) if isinstance(node, str) else node, interface, expression) as packets:
             yield packets
+
+
+def _host(state: State, name: str, record: HostRecord) -> Host:
+    kind = KernelHost if parse_machine(record.machine).own_kernel else Host
+    return kind(state, name, record)
 
 
 def _check_names(bed: str, hosts: Mapping[str, str]) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # Not microvm, though it boots 0.2 s faster: it has no timer chip, and under load the kernel then waits for ever while it
 # calibrates its clocks. What is left out here is what a guest has no use for.
-_MACHINE = "q35,usb=off,smbus=off,sata=off,vmport=off"
-_KERNEL_OPTIONS = (
+MACHINE = "q35,usb=off,smbus=off,sata=off,vmport=off"
+KERNEL_OPTIONS = (
     "console=ttyS0 quiet panic=1 tsc=reliable no_timer_check lpj=4000000 mitigations=off nokaslr audit=0 "
     "cryptomgr.notests random.trust_cpu=on"
 )
@@ -77,9 +77,9 @@ class Guest:
         self._socket.unlink(missing_ok=True)
         with self.state.change() as record:
             record.guests[self._key] = GuestRecord(self.host.name, [asdict(nic) for nic in nics])
-        argv = ["qemu-system-x86_64", "-name", self._key, "-accel", "tcg", "-M", _MACHINE, "-m", str(memory)]
+        argv = ["qemu-system-x86_64", "-name", self._key, "-accel", "tcg", "-M", MACHINE, "-m", str(memory)]
         argv += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-        argv += ["-kernel", str(image / "kernel"), "-initrd", str(image / "initrd"), "-append", _KERNEL_OPTIONS]
+        argv += ["-kernel", str(image / "kernel"), "-initrd", str(image / "initrd"), "-append", KERNEL_OPTIONS]
         argv += ["-chardev", f"file,id=log,path={self.kernel_log}", "-serial", "chardev:log"]
         argv += ["-chardev", f"socket,id=agent,path={self._socket},server=on,wait=off"]
         argv += ["-device", "virtio-serial-pci", "-device", "virtconsole,chardev=agent"]

@@ -17,12 +17,14 @@ from .state import HostRecord, State
 from .variants import parse_machine
 from .waiting import log_tail, wait_for
 
-_ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
-BOOT_TIMEOUT = 90
+ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 
 
 class Host(Node):
     """`eth0` is on the LAN with a static address, `eth1` is on the LAN without any (for bridged networks)."""
+
+    boot_timeout = 90  # seconds
+    boot_interval = 0.05  # between two questions whether it has booted
 
     def __init__(self, state: State, name: str, record: HostRecord) -> None:
         super().__init__(state, name)
@@ -43,6 +45,10 @@ class Host(Node):
         with self.state.change() as record:
             record.mounts.append(str(root))
         rootfs.overlay(rootfs.rootfs(str(self.machine)), self.directory)
+        self.write_files(root, public_key)
+
+    def write_files(self, root: Path, public_key: str) -> None:
+        """Make the root this host's: name, addresses, key."""
         settings = uplink.Uplink(self.mac_of("eth0"), self.address, self.address6, self.machine.dhcp)
         files = {
             # eth0 and eth1 are on one LAN: neither eth1 nor a bridge that it becomes a port of may answer ARP for eth0.
@@ -90,17 +96,27 @@ class Host(Node):
         if wait:
             self.wait_booted()
 
-    def wait_booted(self, *, timeout: float = BOOT_TIMEOUT) -> None:
+    def wait_booted(self) -> None:
         """Return when systemd says `running` or `degraded` and sshd answers on the LAN."""
 
         def booted() -> bool:
             self._expect_running()
-            if not self._leader():
+            if not self._answers():
                 return False
             return self.run("systemctl is-system-running", check=False).stdout.strip() in ("running", "degraded")
 
-        wait_for(f"{self.name}: systemd", booted, timeout=timeout, log=self.console_log)
-        wait_for(f"{self.name}: sshd", self._ssh_answers, timeout=timeout, log=self.console_log)
+        wait_for(
+            f"{self.name}: systemd",
+            booted,
+            timeout=self.boot_timeout,
+            interval=self.boot_interval,
+            log=self.console_log,
+        )
+        wait_for(f"{self.name}: sshd", self._ssh_answers, timeout=self.boot_timeout, log=self.console_log)
+
+    def _answers(self) -> bool:
+        """Whether a command can be run."""
+        return self._leader() is not None
 
     def _ssh_answers(self) -> bool:
         probe = ["socat", "-T2", f"TCP:{self.address}:22,connect-timeout=2", "STDOUT"]
@@ -115,6 +131,10 @@ class Host(Node):
         process = self.state.read().processes.get(f"host {self.name}")
         if process:
             processes.stop(process, timeout=60)  # SIGTERM makes nspawn tell the machine to power off
+        self.cut()
+
+    def cut(self) -> None:
+        """End what still runs; the namespace and the NICs are gone, the disk stays."""
         processes.kill_all(self.state.bed, f"hosts/{self.name}")
         lan = f"vmnet-{self.state.bed}-lan"
         namespaces.delete(self.namespace)
@@ -125,8 +145,10 @@ class Host(Node):
 
     def crash(self) -> None:
         """Cut the power: nothing in the machine gets a chance to clean up."""
-        processes.kill_all(self.state.bed, f"hosts/{self.name}")
-        self.stop()
+        for guest in self.guests.values():
+            guest.stop()
+        ssh.forget_connections(self.state)
+        self.cut()
 
     def reboot(self) -> None:
         """Stop, and start on the same disk with a new namespace; returns when it is booted."""
@@ -157,7 +179,7 @@ class Host(Node):
         leader = self._leader()
         if leader is None:
             raise LabError(f"{self.name}: is not running{log_tail(self.console_log)}")
-        enter = ["nsenter", f"--target={leader}", "--all", "--", "env", "-i", "--chdir=/", *_ENVIRONMENT]
+        enter = ["nsenter", f"--target={leader}", "--all", "--", "env", "-i", "--chdir=/", *ENVIRONMENT]
         result = run([*enter, *argv_of(command)], check=False, timeout=timeout, input=input)
         return result.checked(f"{self.name}: {shown(command)}", check)
 

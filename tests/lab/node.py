@@ -12,11 +12,11 @@ from .command import Result, argv_of, run, shown
 from .state import Process, State
 from .waiting import wait_for
 
-_SERVICES = Path(__file__).with_name("services.py")
-
 
 class Node:
     """A namespace with a name. `namespace` is what `ip netns` calls it."""
+
+    services_program = str(Path(__file__).with_name("services.py"))
 
     def __init__(self, state: State, name: str) -> None:
         self.state = state
@@ -58,7 +58,7 @@ class Node:
         options = [f"--{kind}={port}" for kind, ports in (("tcp", tcp), ("udp", udp), ("http", http)) for port in ports]
         name = "services" + "".join(options).replace("--", "-")
         self.log_of(name).unlink(missing_ok=True)
-        process = self.spawn(["python3", str(_SERVICES), *options], name=name)
+        process = self.spawn(["python3", self.services_program, *options], name=name)
         wait_for(
             f"{self.name}: services {' '.join(options)}",
             lambda: "listening" in self.log_of(name).read_text(),

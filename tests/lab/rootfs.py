@@ -83,7 +83,7 @@ def rootfs(machine: str) -> Path:
     """The unpacked root of a machine (RELEASE[+VARIANT...]), built with mmdebstrap at the first call (a minute or so)."""
     asked = parse_machine(machine)
     chosen = Machine(asked.release, tuple(name for name in asked.variants if VARIANTS[name].in_root))
-    recipe = recipe_hash([_packages(chosen), _files(chosen), _commands(chosen), _masked(chosen)])
+    recipe = recipe_hash([_packages(chosen), _files(chosen), _commands(chosen), _masked(chosen), _enabled(chosen)])
     return cached(f"{chosen}-{recipe}", lambda making: _build(chosen, making)) / "root"
 
 
@@ -102,7 +102,12 @@ def _commands(machine: Machine) -> list[str]:
 
 def _masked(machine: Machine) -> list[str]:
     wanted = {unit for variant in machine.additions for unit in variant.unmasked}
-    return [unit for unit in _MASKED_UNITS if unit not in wanted]
+    unwanted = [unit for variant in machine.additions for unit in variant.masked]
+    return [unit for unit in (*_MASKED_UNITS, *unwanted) if unit not in wanted]
+
+
+def _enabled(machine: Machine) -> list[str]:
+    return ["lab-uplink.service", *(unit for variant in machine.additions for unit in variant.enabled)]
 
 
 def _build(machine: Machine, directory: Path) -> None:
@@ -117,7 +122,7 @@ def _build(machine: Machine, directory: Path) -> None:
         path.write_text(text)
     systemctl = ["systemctl", f"--root={root}"]
     run([*systemctl, "mask", *_masked(machine)])
-    run([*systemctl, "enable", "lab-uplink.service"])
+    run([*systemctl, "enable", *_enabled(machine)])
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .bed import Bed
+from .command import CommandError
 from .host import Host
 from .selftest import attempt, must, timed
 from .variants import VARIANTS
@@ -50,9 +51,9 @@ def ufw_lets_only_ssh_in(bed: Bed, host: Host) -> None:
 def _nothing_else_gets_in(bed: Bed, host: Host) -> None:
     server = host.serve(tcp=[7])
     try:
-        host.run(f"socat -u -T1 TCP:{host.address}:7 STDOUT")
-        must(not bed.neighbour.run(f"nc -z -w 1 {host.address} 7", check=False).ok, "port 7 is closed")
-        bed.neighbour.run(f"nc -z -w 1 {host.address} 22")
+        host.run(_connect(host, 7))
+        must(not bed.neighbour.run(_connect(host, 7), check=False).ok, "port 7 is closed")
+        bed.neighbour.run(_connect(host, 22))
     finally:
         host.end(server)
 
@@ -63,10 +64,46 @@ def libvirt_has_its_default_network(_bed: Bed, host: Host) -> None:
     must("virbr0" in host.run("nft list ruleset").stdout, "and rules")
 
 
+def _connect(host: Host, port: int) -> str:
+    return f"socat -u -T1 TCP:{host.address}:{port},connect-timeout=1 STDOUT"
+
+
+def its_kernel_has_what_this_one_lacks(_bed: Bed, host: Host) -> None:
+    host.run(["sh", "-ec", _KERNEL_FEATURES])
+    # What a test does with a host, here in its own way.
+    must(host.run("cat", input="x" * 300000).stdout == "x" * 300000, "much goes through")
+    try:
+        host.run("sleep 30", timeout=1)
+    except CommandError as problem:
+        must("not done after 1 s" in str(problem), str(problem))
+    else:
+        raise AssertionError("a command that takes too long is an error")
+
+
+_KERNEL_FEATURES = """\
+ip link add lab0 type bridge vlan_filtering 1
+ip link add lab1 type dummy
+ip link set lab1 master lab0
+bridge vlan add dev lab1 vid 10 pvid untagged
+bridge vlan show | grep -q 10
+ip link add link lab0 name lab2 type vlan id 10
+tc qdisc add dev lab1 root netem delay 10ms
+tc qdisc add dev lab0 root handle 1: prio
+tc filter add dev lab0 parent 1: protocol ip u32 match ip dport 68 ffff action csum ip and udp
+nft add table bridge lab
+nft add chain bridge lab a '{ type filter hook prerouting priority 0; }'
+nft add rule bridge lab a meta ibrname lab0 ct state new accept
+nft delete table bridge lab
+ip link del lab2
+ip link del lab1
+ip link del lab0
+"""
+
 CHECKS: dict[str, Callable[[Bed, Host], None]] = {
     "docker": containers_run_and_publish_ports,
     "firewalld": firewalld_lets_only_its_services_in,
     "ufw": ufw_lets_only_ssh_in,
+    "kernel": its_kernel_has_what_this_one_lacks,
     "libvirt": libvirt_has_its_default_network,
 }
 

@@ -26,6 +26,8 @@ class Variant:
     releases: tuple[str, ...] = RELEASES
     files: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
+    enabled: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
     unmasked: tuple[str, ...] = ()  # units that a host of the bed does not have otherwise
     conflicts: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()  # one of these must be there, too
@@ -33,6 +35,39 @@ class Variant:
 
 
 _NETWORKD = ("systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service")
+
+
+_AGENT_UNIT = """\
+[Unit]
+Description=Commands from outside of the machine
+DefaultDependencies=no
+
+[Service]
+ExecStart=/usr/bin/python3 -I /etc/lab/kernel_agent.py
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+# The drivers are loaded already: a coldplug of everything would only take long.
+_COLDPLUG = """\
+[Service]
+ExecStart=
+ExecStart=-/bin/udevadm trigger --type=devices --action=add --subsystem-match=net --subsystem-match=block
+"""
+
+# What a container does not start either, and would take an emulated processor seconds.
+_SLOW_UNITS = (
+    "dev-hugepages.mount",
+    "kmod-static-nodes.service",
+    "modprobe@.service",
+    "serial-getty@.service",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-binfmt.service",
+    "systemd-logind.service",
+    "systemd-timesyncd.service",
+)
 
 
 VARIANTS: dict[str, Variant] = {
@@ -69,6 +104,18 @@ VARIANTS: dict[str, Variant] = {
     "netplan": Variant(packages=("netplan.io",), unmasked=_NETWORKD),
     "networkd": Variant(unmasked=_NETWORKD, commands=("systemctl enable systemd-networkd.service",)),
     "networkmanager": Variant(packages=("network-manager",)),
+    # A QEMU machine instead of a container: see kernel_host.py.
+    "kernel": Variant(
+        packages=("linux-image-cloud-amd64", "udev"),
+        files={
+            "etc/systemd/system/lab-agent.service": _AGENT_UNIT,
+            "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf": _COLDPLUG,
+        },
+        # Otherwise the first boot would do over what has just been installed.
+        commands=("touch /etc/.updated /var/.updated",),
+        masked=_SLOW_UNITS,
+        enabled=("lab-agent.service",),
+    ),
     "dhcp": Variant(needs=MANAGERS, in_root=False),
 }
 
@@ -91,6 +138,11 @@ class Machine:
     def manager(self) -> str:
         """Who gives eth0 its addresses; empty where it is a oneshot unit."""
         return next((name for name in self.variants if name in MANAGERS), "")
+
+    @property
+    def own_kernel(self) -> bool:
+        """Whether it is a QEMU machine."""
+        return "kernel" in self.variants
 
     @property
     def dhcp(self) -> bool:
