@@ -3,17 +3,20 @@
 """What the Molecule scenarios share: their steps, runs of Ansible, guests, and small clients and servers."""
 
 from .ansible import Run, recorded, refusals, run_module, run_playbook
+from .clients import Client, client
 from .compare import left, without_guests
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
 from .talk import answers, ask, name_server_answers, reached, seen_address, seen_port, serve, silent
 
 __all__ = [
+    "Client",
     "Run",
     "Scenario",
     "answers",
     "ask",
     "boot_guests",
+    "client",
     "left",
     "name_server_answers",
     "reached",
