@@ -3,6 +3,7 @@
 """What the Molecule scenarios share: their steps, runs of Ansible, guests, and small clients and servers."""
 
 from .ansible import Run, recorded, refusals, run_module, run_playbook
+from .clients import Client, client
 from .compare import left, without_guests
 from .foreign import foreign_rules
 from .guests import boot_guests, wait_for_ipv6
@@ -11,6 +12,7 @@ from .staged import KilledError, Staged
 from .talk import answers, ask, name_server_answers, reached, seen_address, seen_port, serve, silent
 
 __all__ = [
+    "Client",
     "KilledError",
     "Run",
     "Scenario",
@@ -18,6 +20,7 @@ __all__ = [
     "answers",
     "ask",
     "boot_guests",
+    "client",
     "foreign_rules",
     "left",
     "name_server_answers",

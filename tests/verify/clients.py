@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""DHCP clients that are no virtual machines: a network namespace of the host with a cable to one of its bridges."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab import Host
+from lab.command import Result
+from lab.waiting import wait_for
+
+# What all of the clients run when something happens: the variables that they set are what they were told.
+_SCRIPT_FILE = "/run/client.script"
+_SCRIPT = "#!/bin/sh\nenv > /run/client.$(ip netns identify).$reason\nexit 0\n"
+_TOLD = ("BOUND", "REBOOT", "RENEW", "BOUND6", "REBOOT6")
+
+
+class Client:
+    """A namespace `name` with `eth0`. What its client programs return is what they were told."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self.host = host
+        self.name = name
+
+    def run(self, command: str, *, check: bool = True, timeout: float = 60) -> Result:
+        line = f"ip netns exec {self.name} sh -c {shlex.quote(command)}"
+        return self.host.run(line, check=check, timeout=timeout)
+
+    def dhclient(
+        self, options: str = "", family: int = 4, *, patience: int = 30, release: bool = True
+    ) -> dict[str, str]:
+        """ISC's; without its own files, so that it is a new machine each time. It gives its lease back, unless told not to."""
+        files = f"-{family} -lf {self._file('leases')} -pf {self._file('pid')} -sf {_SCRIPT_FILE} {options}"
+        self.run(f"rm -f {self._file('*')}; timeout {patience} dhclient -1 {files} eth0", check=False)
+        told = self.told()
+        self.run(f"dhclient -r {files} eth0" if release else f"kill $(cat {self._file('pid')})", check=False)
+        return told
+
+    def dhcpcd(self, options: str = "", family: int = 4) -> dict[str, str]:
+        """The lease is given back."""
+        self.run(f"rm -f {self._file('*')} /var/lib/dhcpcd/*", check=False)
+        self.run(
+            f"timeout 30 dhcpcd -{family} --waitip={family} --timeout 20 --script {_SCRIPT_FILE} --config /dev/null "
+            f"--option domain_name_servers,host_name,ntp_servers,interface_mtu {options} eth0",
+            check=False,
+        )
+        told = self.told()
+        self.run(f"dhcpcd -{family} --release eth0", check=False)
+        return told
+
+    def networkd(self, settings: str) -> None:
+        """systemd's, in the background. It sees no udev, no D-Bus and nothing of the host's own networkd."""
+        empty = "; ".join(f"mount -t tmpfs -o mode=755 tmpfs {path}" for path in ("/run/systemd", "/run/dbus"))
+        self.run(
+            "unshare --mount sh -c "
+            + shlex.quote(
+                f"{empty}; mount -o remount,bind,ro /sys; "
+                "mkdir -p /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases; "
+                "chown -R systemd-network: /run/systemd/netif; "
+                f"printf '{settings}' > /run/systemd/network/10-client.network; exec /lib/systemd/systemd-networkd"
+            )
+            + f" > {self._file('log')} 2>&1 &"
+        )
+
+    def _file(self, what: str) -> str:
+        return f"/run/client.{self.name}.{what}"
+
+    def told(self) -> dict[str, str]:
+        """The variables `new_*` of the lease, without that prefix; empty when there is none."""
+        paths = " ".join(self._file(reason) for reason in _TOLD)
+        lines = self.run(f"cat {paths} 2>/dev/null", check=False).lines
+        return dict(line[len("new_") :].split("=", 1) for line in lines if line.startswith("new_") and "=" in line)
+
+
+@contextmanager
+def client(host: Host, bridge: str, mac: str, name: str = "client") -> Iterator[Client]:
+    """A client on a bridge. It has a link-local IPv6 address when this returns."""
+    host.run(["sh", "-c", "cat > /run/client.script && chmod +x /run/client.script"], input=_SCRIPT)
+    made = Client(host, name)
+    host.run(f"ip netns add {name}")
+    try:
+        host.run(f"ip link add c-{name} type veth peer name eth0 address {mac} netns {name}")
+        host.run(f"ip link set c-{name} master {bridge} up")
+        made.run("ip link set lo up; ip link set eth0 up")
+        wait_for(f"{name}: a link-local address", lambda: _is_ready(made), timeout=10, interval=0.2)
+        yield made
+    finally:
+        host.run(f"ip netns pids {name} | xargs -r kill -9; ip netns del {name}; rm -rf /run/client.*", check=False)
+
+
+def _is_ready(made: Client) -> bool:
+    shown = made.run("ip -6 addr show dev eth0 scope link").stdout
+    return "fe80" in shown and "tentative" not in shown
