@@ -86,12 +86,14 @@ class Picture:
     def svg(self) -> str:
         return "\n".join(
             [
+                # REUSE-IgnoreStart
                 "<!--",
                 "GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)",
                 "SPDX-FileCopyrightText: The tapestry.vmnet authors",
                 "SPDX-License-Identifier: GPL-3.0-or-later",
                 "Drawn by docs/pictures.py.",
                 "-->",
+                # REUSE-IgnoreEnd
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" role="img" '
                 f'width="{self.width}" height="{self.height}">',
                 f"<title>{escape(self.title)}</title>",
