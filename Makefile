@@ -44,6 +44,10 @@ scenarios: ## all promises, side by side
 artefact: ## build the collection, install it elsewhere, run it with nothing but what users have
 	@$(RUN) artefact
 
+bench: ## speed against libvirt, Incus, Docker and the kernel itself, into docs/benchmarks.md: make bench B=filter
+	@$(RUN) venv bed
+	@PYTHONPATH=tests:.build/collections .venv/bin/python -m bench $(B)
+
 ##@ Work on it
 
 format: .venv/installed ## put Python files into their one format, mend what ruff can mend
@@ -84,4 +88,4 @@ help:
 packages:
 	tests/install $$($(LAB) needs)
 
-.PHONY: demo test lint unit sanity matrix docs scenario scenarios artefact format changelog bed-up bed-down clean help packages
+.PHONY: bench demo test lint unit sanity matrix docs scenario scenarios artefact format changelog bed-up bed-down clean help packages

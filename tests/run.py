@@ -29,6 +29,8 @@ BUILD = ROOT / ".build"
 LOGS = BUILD / "log"
 VENV = ROOT / ".venv" / "bin"
 
+BENCH_MACHINES = ("trixie+incus+libvirt",)  # besides plain Debian
+
 STEP_LIMIT = 25 * 60  # seconds; the slowest step takes a few minutes, so this one hangs
 STOP_GRACE = 60  # seconds that a step gets to take its own things down
 INTERRUPTED = "interrupted"
@@ -117,7 +119,7 @@ def steps() -> list[Step]:
         Step("packages", ("make", "-s", "packages")),
         Step("venv", ("make", "-s", ".venv/installed")),
         Step("bed", ("python3", "-m", "lab", "cache"), needs=("packages",)),
-        *map(image, sorted({machine for name in scenarios for machine in machines(name)})),
+        *map(image, sorted({machine for name in scenarios for machine in machines(name)}.union(BENCH_MACHINES))),
         *map(scenario, scenarios),
         Step(
             "guides",
@@ -125,6 +127,12 @@ def steps() -> list[Step]:
             needs=("bed", "venv"),
             down=("python3", "-m", "lab", "down", os.environ.get("VMNET_BED_PREFIX", "") + "guides"),
             counts=True,
+        ),
+        Step(
+            "bench",
+            ("python3", "-m", "bench", "--smallest", "--into", str(BUILD / "bench")),
+            needs=("bed", "venv", *(f"bed:{machine}" for machine in BENCH_MACHINES)),
+            env={"PYTHONPATH": f"{ROOT / 'tests'}:{BUILD / 'collections'}"},
         ),
         Step("artefact", ("tests/core", newest, "tests/artefact/run"), needs=("bed", "venv")),
         # The newest that this machine can run, and the oldest; .venv's, in between, does everything else.

@@ -78,12 +78,14 @@ class Host(Node):
         for interface, port in (("eth0", self.name), ("eth1", f"{self.name}-1")):
             namespaces.veth(lan, port, self.namespace, interface, self.mac_of(interface))
             namespaces.ip(lan, [f"link set dev {port} master lan0 up"])
-        argv = ["systemd-nspawn", "--quiet", f"--directory={self.directory / 'root'}", "--boot", "--settings=no"]
+        argv = ["systemd-nspawn", "--quiet", f"--directory={self.directory / 'root'}", "--settings=no"]
         argv += [f"--machine={self.name}", "--register=no", "--keep-unit", "--link-journal=no"]
         argv += ["--resolv-conf=off", "--timezone=off", "--console=pipe", "--capability=all", "--bind=/dev/net/tun"]
         argv += [f"--network-namespace-path=/run/netns/{self.namespace}"]
         # As on a real host: containers want a keyring of their own, and programs that say which devices they may open.
         argv += ["--system-call-filter=@keyring bpf"]
+        # SIGTERM then makes nspawn tell the machine to power off.
+        argv += ["--boot"] if self.machine.systemd else ["--kill-signal=SIGTERM", "/sbin/lab-init"]
         processes.spawn(
             self.state,
             f"host {self.name}",
@@ -97,16 +99,17 @@ class Host(Node):
             self.wait_booted()
 
     def wait_booted(self) -> None:
-        """Return when systemd says `running` or `degraded` and sshd answers on the LAN."""
+        """Return when systemd says `running` or `degraded` (where there is one) and sshd answers on the LAN."""
+        question = "systemctl is-system-running" if self.machine.systemd else "cat /run/booted && echo running"
 
         def booted() -> bool:
             self._expect_running()
             if not self._answers():
                 return False
-            return self.run("systemctl is-system-running", check=False).stdout.strip() in ("running", "degraded")
+            return self.run(question, check=False).stdout.strip() in ("running", "degraded")
 
         wait_for(
-            f"{self.name}: systemd",
+            f"{self.name}: boot",
             booted,
             timeout=self.boot_timeout,
             interval=self.boot_interval,
@@ -119,9 +122,9 @@ class Host(Node):
         return self._leader() is not None
 
     def _ssh_answers(self) -> bool:
-        probe = ["socat", "-T2", f"TCP:{self.address}:22,connect-timeout=2", "STDOUT"]
+        probe = ["socat", "-T10", f"TCP:{self.address}:22,connect-timeout=2", "STDOUT"]
         controller = f"vmnet-{self.state.bed}-controller"
-        return "SSH-" in run(namespaces.inside(controller, ["timeout", "2", *probe]), check=False, input="").stdout
+        return "SSH-" in run(namespaces.inside(controller, ["timeout", "10", *probe]), check=False, input="").stdout
 
     def stop(self) -> None:
         """Power off cleanly: guests lose power, systemd stops its units, the namespace and the NICs are gone."""
@@ -130,7 +133,7 @@ class Host(Node):
         ssh.forget_connections(self.state)
         process = self.state.read().processes.get(f"host {self.name}")
         if process:
-            processes.stop(process, timeout=60)  # SIGTERM makes nspawn tell the machine to power off
+            processes.stop(process, timeout=60)
         self.cut()
 
     def cut(self) -> None:

@@ -89,7 +89,9 @@ def rootfs(machine: str) -> Path:
 
 def _packages(machine: Machine) -> list[str]:
     added = [(*variant.packages, *variant.packages_of.get(machine.release, ())) for variant in machine.additions]
-    return [*PACKAGES, *(package for packages in added for package in packages)]
+    without = {package for variant in machine.additions for package in variant.without}
+    wanted = [*PACKAGES, *(package for packages in added for package in packages)]
+    return [package for package in wanted if package not in without]
 
 
 def _files(machine: Machine) -> dict[str, str]:
@@ -120,6 +122,7 @@ def _build(machine: Machine, directory: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.write_text(text)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
     systemctl = ["systemctl", f"--root={root}"]
     run([*systemctl, "mask", *_masked(machine)])
     run([*systemctl, "enable", *_enabled(machine)])

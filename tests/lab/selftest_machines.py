@@ -99,10 +99,31 @@ ip link del lab1
 ip link del lab0
 """
 
+
+def incus_makes_networks(_bed: Bed, host: Host) -> None:
+    host.run("incus network create lab0 ipv4.address=10.9.0.1/24 ipv6.address=none")
+    must("10.9.0.1/24" in host.run("ip -br addr show dev lab0").stdout, "a bridge with its address")
+    must("lab0" in host.run("nft list ruleset").stdout, "and rules")
+    host.run("incus network delete lab0")
+
+
+def clients_are_there(_bed: Bed, host: Host) -> None:
+    for client in ("dhclient", "dhcpcd", *(["perfdhcp"] if host.release == "bookworm" else [])):
+        host.run(f"command -v {client}")
+
+
+def systemd_is_not_there(_bed: Bed, host: Host) -> None:
+    must(host.run("cat /proc/1/comm").stdout == "lab-init\n", "another first program")
+    must(not host.run("command -v systemctl", check=False).stdout, "no systemctl")
+
+
 CHECKS: dict[str, Callable[[Bed, Host], None]] = {
+    "dhcpclients": clients_are_there,
     "docker": containers_run_and_publish_ports,
     "firewalld": firewalld_lets_only_its_services_in,
+    "nosystemd": systemd_is_not_there,
     "ufw": ufw_lets_only_ssh_in,
+    "incus": incus_makes_networks,
     "kernel": its_kernel_has_what_this_one_lacks,
     "libvirt": libvirt_has_its_default_network,
 }
@@ -118,8 +139,9 @@ def machines() -> list[str]:
 
 
 def holds(bed: Bed, host: Host) -> None:
-    state = host.run("systemctl is-system-running", check=False).stdout.strip()
-    must(state == "running", f"{state}: {host.run('systemctl --failed --no-legend').stdout}")
+    if host.machine.systemd:
+        state = host.run("systemctl is-system-running", check=False).stdout.strip()
+        must(state == "running", f"{state}: {host.run('systemctl --failed --no-legend').stdout}")
     addresses = host.run("ip -br addr show dev eth0").stdout
     must(f" {host.address}/24" in addresses, f"eth0 has {host.address}: {addresses}")
     wait_for(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .command import LabError
 from .uplink import MANAGERS
@@ -23,6 +24,7 @@ class Variant:
 
     packages: tuple[str, ...] = ()
     packages_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # release -> more packages
+    without: tuple[str, ...] = ()  # packages of the base system that are left out
     releases: tuple[str, ...] = RELEASES
     files: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
@@ -104,6 +106,13 @@ VARIANTS: dict[str, Variant] = {
     "netplan": Variant(packages=("netplan.io",), unmasked=_NETWORKD),
     "networkd": Variant(unmasked=_NETWORKD, commands=("systemctl enable systemd-networkd.service",)),
     "networkmanager": Variant(packages=("network-manager",)),
+    "incus": Variant(packages=("incus-base", "incus-client"), releases=("trixie",)),
+    "nosystemd": Variant(
+        without=("systemd", "systemd-sysv", "dbus"),
+        files={"sbin/lab-init": (Path(__file__).with_name("plain_init.sh")).read_text()},
+        commands=("ssh-keygen -A",),
+        conflicts=("docker", "firewalld", "ufw", "libvirt", "incus", "kernel", *MANAGERS),
+    ),
     # A QEMU machine instead of a container: see kernel_host.py.
     "kernel": Variant(
         packages=("linux-image-cloud-amd64", "udev"),
@@ -143,6 +152,11 @@ class Machine:
     def own_kernel(self) -> bool:
         """Whether it is a QEMU machine."""
         return "kernel" in self.variants
+
+    @property
+    def systemd(self) -> bool:
+        """Whether systemd is its first program."""
+        return "nosystemd" not in self.variants
 
     @property
     def dhcp(self) -> bool:

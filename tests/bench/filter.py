@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The packet path: what the first packet of a connection costs in the ruleset, with many forwards and many networks.
+
+Packets are real: from a station of the LAN by the host to a guest's namespace, or back. Every run loads one ruleset into a
+host that has no other, empties the connection table, and sends new UDP flows to random ports among those that are
+forwarded; the figure is the median of single packets. What has to arrive is counted at the other end.
+*bare* is connection tracking with a rule for all ports at once, *none* is routing without connection tracking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from lab import Bed, Host, namespaces
+from lab.node import Node
+
+from . import layouts
+from .harness import Bench, Goal, MissingError
+from .hosts import bed, subnet
+
+Layout = Callable[[int, int], str]
+BARE, OURS, NONE = "bare", "this collection", "none"
+PEERS: dict[str, Layout] = {"Docker": layouts.docker, "Incus": layouts.incus, "libvirt": layouts.libvirt}
+GUEST = f"{subnet(0)}.2"
+_PROGRAM = Path(__file__).with_name("packets.py")
+
+
+def run(bench: Bench) -> None:
+    flows = bench.size(2000, 50)
+    # Legacy iptables once used stays in a host's way.
+    with bed("filter", {"nft": "trixie", "legacy": "trixie"}) as made:
+        guests = {name: plug(made, host) for name, host in made.hosts.items()}
+        sizes = [10] if bench.smallest else [10, 1000, 10000]
+        medians = {}
+        for count in sizes:
+            path = partial(inward, made, guests, count, flows)
+            compared = bench.compare(
+                f"forwards-{count}",
+                f"A new connection through one of {count:,} forwards",
+                contenders(path, 1, count) | {"libvirt": no_forwards},
+                unit="µs",
+                goals=[Goal(OURS, BARE, 1.15)],
+            )
+            medians[count] = compared.figures[OURS].median
+        if len(sizes) > 1:
+            ratio = medians[sizes[-1]] / medians[sizes[0]]
+            bench.comparisons[-1].notes.append(f"Ours with {sizes[-1]:,} forwards against {sizes[0]}: {ratio:.2f}.")
+        for count in [2] if bench.smallest else [1, 50, 500]:
+            bench.compare(
+                f"networks-{count}",
+                f"A new connection of a guest to the LAN, with {count} networks",
+                contenders(partial(outward, made, guests, flows), count, 0),
+                unit="µs",
+                goals=[Goal(OURS, BARE, 1.15)],
+            )
+
+
+def contenders(path: Callable[[str, str], float], networks: int, forwards: int) -> dict[str, Callable[[], float]]:
+    ours, bare = layouts.ours(networks, forwards), layouts.bare(networks, forwards)
+    found: dict[str, Callable[[], float]] = {
+        BARE: partial(path, "nft", bare),
+        OURS: partial(path, "nft", ours),
+        NONE: partial(path, "nft", ""),
+    }
+    for name, layout in PEERS.items():
+        found[f"{name}'s layout" if name != "libvirt" or not forwards else name] = partial(
+            path, "nft", layout(networks, forwards)
+        )
+    found["Docker's layout, legacy iptables"] = partial(path, "legacy", layouts.docker(networks, forwards))
+    return found
+
+
+def no_forwards() -> float:
+    raise MissingError("it has no port forwards")
+
+
+def plug(made: Bed, host: Host) -> Node:
+    """A guest that is a namespace, and that hears everything and says nothing."""
+    guest = Node(made.state, f"guest-{host.name}")
+    namespaces.create(made.state, guest.namespace)
+    namespaces.ip(
+        host.namespace,
+        ["link add vn0 type bridge forward_delay 0", f"addr add {subnet(0)}.1/24 dev vn0", "link set vn0 up"],
+    )
+    namespaces.veth(host.namespace, "port0", guest.namespace, "eth0")
+    namespaces.ip(host.namespace, ["link set port0 master vn0 up"])
+    namespaces.ip(
+        guest.namespace,
+        [f"addr add {GUEST}/24 dev eth0", "link set eth0 up", f"route add default via {subnet(0)}.1"],
+    )
+    for node in (guest, made.neighbour):
+        sink = "table ip sink { chain in { type filter hook prerouting priority -500; udp dport >= 9000 drop; }; }"
+        node.run(["nft", "-f", "-"], input=f"table ip sink\ndelete table ip sink\n{sink}\n")
+    host.run("sysctl -q -w net.ipv4.ip_forward=1 net.netfilter.nf_conntrack_max=1000000")
+    made.neighbour.run(f"ip route replace {subnet(0)}.0/24 via {host.address}")
+    return guest
+
+
+def load(host: Host, text: str) -> None:
+    host.run("nft flush ruleset")
+    tool = ["nft", "-f", "-"]
+    if text.startswith("*"):
+        tool = ["iptables-legacy-restore"] if host.name == "legacy" else ["iptables-nft-restore"]
+    if text:
+        host.run(tool, input=text.replace("{host}", host.address), timeout=300)
+    host.run("conntrack -F", check=False)
+
+
+def inward(made: Bed, guests: dict[str, Node], count: int, flows: int, name: str, text: str) -> float:
+    host = made.hosts[name]
+    load(host, text)
+    made.neighbour.run(f"ip route replace {subnet(0)}.0/24 via {host.address}")
+    return send(made.neighbour, guests[name], host.address if text else GUEST, count, flows)
+
+
+def outward(made: Bed, guests: dict[str, Node], flows: int, name: str, text: str) -> float:
+    host = made.hosts[name]
+    load(host, text)
+    return send(guests[name], made.neighbour, "192.168.1.20", 1000, flows)
+
+
+def send(sender: Node, receiver: Node, address: str, count: int, flows: int) -> float:
+    program = ["python3", str(_PROGRAM), address, str(layouts.FIRST_PORT), str(count)]
+    sender.run([*program, "20"])  # neighbours are known, and the caches are warm
+    before = received(receiver)
+    median = float(sender.run([*program, str(flows)]).stdout)
+    arrived = received(receiver) - before
+    assert arrived >= flows, f"{sender.name} -> {receiver.name}: {arrived} of {flows} packets have arrived"
+    return median
+
+
+def received(node: Node) -> int:
+    return int(node.run("awk '/eth0:/ { print $3 }' /proc/net/dev").stdout)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Hosts for benchmarks, and Ansible on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import Bed, Host
+from lab.places import bed_name
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def bed(name: str, machines: Mapping[str, str]) -> Iterator[Bed]:
+    with Bed.up(bed_name(f"bench-{name}"), machines, replace=True) as made:
+        yield made
+
+
+def play(made: Bed, playbook: str, **variables: object) -> None:
+    """Run a playbook of the collection on all hosts, as users do; raises AssertionError with what it said."""
+    inventory = made.state.path("inventory.json")
+    inventory.write_text(json.dumps(made.inventory()))
+    given = made.state.path("variables.json")
+    given.write_text(json.dumps(variables))
+    argv = [str(ROOT / ".venv/bin/ansible-playbook"), f"--inventory={inventory}", playbook, f"--extra-vars=@{given}"]
+    environment = os.environ | {
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
+        "ANSIBLE_HOST_KEY_CHECKING": "0",
+        "ANSIBLE_PIPELINING": "1",
+    }
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=1800, check=False, env=environment)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def memory_of_processes(host: Host) -> int:
+    """kB of all processes of the host, shared pages counted in parts (Pss)."""
+    script = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum }'"
+    return int(host.run(script).stdout)
+
+
+def subnet(number: int) -> str:
+    """The first three parts of the addresses of a network: 10.64.0, 10.64.1, ..."""
+    return f"10.{64 + number // 256}.{number % 256}"

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Fifty NAT networks with DHCP, from nothing to serving: the role over SSH, libvirt and Incus on one host.
+
+The role's time is all of it: Ansible's start, SSH, every module, the check of what was made. libvirt defines, starts and
+autostarts each network with virsh; Incus creates each with its client. A run counts when one dnsmasq per network listens on
+port 67. Memory is what all processes of the host have grown by, divided by the number of networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lab import Bed, Host
+
+from .harness import Bench, Goal, MissingError, seconds
+from .hosts import bed, memory_of_processes, play, subnet
+
+OURS, LIBVIRT, BATCH, INCUS = "this collection's role", "libvirt, virsh for each step", "libvirt, one virsh", "Incus"
+COMMUNITY = "community.libvirt in a playbook"
+
+
+def run(bench: Bench) -> None:
+    count = bench.size(50, 2)
+    with bed("networks", {"peers": "trixie+libvirt+incus"}) as made:
+        host = made.hosts["peers"]
+        host.run("virsh net-destroy default && virsh net-autostart --disable default")
+        memory: dict[str, list[float]] = {}
+        contenders = {
+            OURS: lambda: ours(made, host, count, memory),
+            LIBVIRT: lambda: libvirt(host, count, memory, one_by_one),
+            BATCH: lambda: libvirt(host, count, memory, in_one_go),
+            INCUS: lambda: incus(host, count, memory),
+            COMMUNITY: community,
+        }
+        bench.compare(
+            "start",
+            f"{count} networks from nothing to serving",
+            contenders,
+            goals=[Goal(OURS, LIBVIRT, 0.5), Goal(OURS, INCUS, 0.1)],
+        )
+        repeats = {name: iter(values) for name, values in memory.items()}
+        bench.compare(
+            "memory",
+            f"Memory of each of {count} networks",
+            {name: _next(repeats.get(name)) for name in contenders},
+            unit="kB",
+        )
+        again(bench, made, host, count)
+
+
+def _next(values: Iterator[float] | None) -> Callable[[], float]:
+    def figure() -> float:
+        if values is None:
+            raise MissingError("was not measured")
+        return next(values)
+
+    return figure
+
+
+def again(bench: Bench, made: Bed, host: Host, count: int) -> None:
+    """A second run has nothing to do; an empty play shows what of it is Ansible's own start."""
+    play(made, "tapestry.vmnet.nat", nat_networks=profile(count))
+    wait_for_servers(host, count)
+    bench.compare(
+        "again",
+        f"A second run with {count} networks, nothing to do",
+        {
+            OURS: lambda: seconds(lambda: play(made, "tapestry.vmnet.nat", nat_networks=profile(count))),
+            "the same with no network at all": lambda: seconds(
+                lambda: play(made, "tapestry.vmnet.nat", nat_networks=[], nat_purge=False)
+            ),
+        },
+        notes=["The goal is at most 3 s between the two."],
+    )
+
+
+def profile(count: int) -> list[dict[str, object]]:
+    return [
+        {
+            "name": f"vn{number}",
+            "addresses": [f"{subnet(number)}.1/24"],
+            "dhcp": {"ranges": [f"{subnet(number)}.100-{subnet(number)}.200"]},
+        }
+        for number in range(count)
+    ]
+
+
+def ours(made: Bed, host: Host, count: int, memory: dict[str, list[float]]) -> float:
+    before = memory_of_processes(host)
+    networks = profile(count)
+    took = seconds(lambda: play(made, "tapestry.vmnet.nat", nat_networks=networks))
+    wait_for_servers(host, count)
+    memory.setdefault(OURS, []).append((memory_of_processes(host) - before) / count)
+    play(made, "tapestry.vmnet.nat", nat_networks=networks, nat_state="absent")
+    return took
+
+
+def one_by_one(host: Host, count: int) -> None:
+    lines = [f"virsh -q net-define /tmp/vn{number}.xml" for number in range(count)]
+    lines += [f"virsh -q net-{verb} vn{number}" for number in range(count) for verb in ("start", "autostart")]
+    host.run("set -e\n" + "\n".join(lines), timeout=600)
+
+
+def in_one_go(host: Host, count: int) -> None:
+    lines = [f"net-define /tmp/vn{number}.xml" for number in range(count)]
+    lines += [f"net-{verb} vn{number}" for number in range(count) for verb in ("start", "autostart")]
+    host.run("virsh -q", input="".join(f"{line}\n" for line in lines), timeout=600)
+
+
+def libvirt(host: Host, count: int, memory: dict[str, list[float]], make: Callable[[Host, int], None]) -> float:
+    for number in range(count):
+        text = (
+            f"<network><name>vn{number}</name><forward mode='nat'/><bridge name='vn{number}'/>"
+            f"<ip address='{subnet(number)}.1' netmask='255.255.255.0'>"
+            f"<dhcp><range start='{subnet(number)}.100' end='{subnet(number)}.200'/></dhcp></ip></network>"
+        )
+        host.run(f"cat > /tmp/vn{number}.xml", input=text)
+    before = memory_of_processes(host)
+    took = seconds(lambda: make(host, count))
+    wait_for_servers(host, count)
+    memory.setdefault(LIBVIRT if make is one_by_one else BATCH, []).append((memory_of_processes(host) - before) / count)
+    undo = [f"net-{verb} vn{number}" for number in range(count) for verb in ("destroy", "undefine")]
+    host.run("virsh -q", input="".join(f"{line}\n" for line in undo), timeout=600)
+    return took
+
+
+def incus(host: Host, count: int, memory: dict[str, list[float]]) -> float:
+    host.run("incus network list", timeout=120)  # the first question starts the server
+    before = memory_of_processes(host)
+    options = "ipv6.address=none ipv4.nat=true"
+    lines = [
+        f"incus --quiet network create vn{number} ipv4.address={subnet(number)}.1/24 {options}"
+        for number in range(count)
+    ]
+    took = seconds(lambda: host.run("set -e\n" + "\n".join(lines), timeout=900))
+    wait_for_servers(host, count)
+    memory.setdefault(INCUS, []).append((memory_of_processes(host) - before) / count)
+    host.run("\n".join(f"incus --quiet network delete vn{number}" for number in range(count)), timeout=900)
+    return took
+
+
+def community() -> float:
+    raise MissingError(
+        "community.libvirt is not among the Debian packages of a host, nor among this project's requirements"
+    )
+
+
+def wait_for_servers(host: Host, count: int) -> None:
+    """Raises CommandError where a network has no server after ten seconds."""
+    listening = "ss -Hlunp 'sport = :67' | grep -o 'vn[0-9]*:67' | sort -u | wc -l"
+    host.run(f'for n in $(seq 100); do [ "$({listening})" = {count} ] && exit; sleep 0.1; done; ss -lunp; exit 1')

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A thousand taps on a bridge: made, made again, removed.
+
+The floor is what the kernel needs for the same with nothing above it. The module's time is a play's with all taps less the
+same play's with none, which is Ansible, SSH and the start of Python.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+from lab import Bed, Host
+
+from .harness import Bench, Goal, seconds
+from .hosts import bed, play
+
+OURS, BATCH, FLOOR = "taps module", "ip -batch", "the kernel's floor"
+GROUP, EACH = "ip link del group", "ip -batch, link by link"
+_PROGRAM = Path(__file__).with_name("taps_floor.py")
+_BRIDGE = "vb0"
+
+
+def run(bench: Bench) -> None:
+    count = bench.size(1000, 3)
+    with bed("taps", {"host": "trixie"}) as made:
+        host = made.hosts["host"]
+        host.run(f"ip link add {_BRIDGE} type bridge && ip link set {_BRIDGE} up")
+        bench.compare(
+            "create",
+            f"{count} taps made",
+            {
+                FLOOR: partial(floor, host, count),
+                BATCH: partial(batch, host, count),
+                OURS: partial(module, made, host, count),
+            },
+            goals=[Goal(OURS, FLOOR, 1.5)],
+        )
+        module(made, host, count, keep=True)
+        bench.compare(
+            "again",
+            f"{count} taps, nothing to do",
+            {
+                "ip -details link": lambda: seconds(lambda: host.run("ip -details -json link")),
+                OURS: partial(again, made, count),
+            },
+        )
+        remove(host)
+        bench.compare(
+            "remove",
+            f"{count} taps removed",
+            {GROUP: partial(removed, host, count, GROUP), OURS: partial(purged, made, host, count)},
+            goals=[Goal(OURS, GROUP, 1.5)],
+        )
+        bench.compare(
+            "remove-each",
+            f"{count} taps removed one after the other",
+            {EACH: partial(removed, host, count, EACH)},
+            repeat=2,
+        )
+
+
+def tasks(made: Bed, entries: list[dict[str, object]], **options: object) -> float:
+    """Seconds of a play that has the module do this."""
+    playbook = made.state.path("taps.json")
+    task = {"name": "Taps", "tapestry.vmnet.taps": {"taps": entries, **options}}
+    playbook.write_text(json.dumps([{"name": "Taps", "hosts": "hosts", "gather_facts": False, "tasks": [task]}]))
+    return seconds(lambda: play(made, str(playbook)))
+
+
+def wanted(count: int) -> list[dict[str, object]]:
+    return [{"name": f"vt{number}", "bridge": _BRIDGE} for number in range(count)]
+
+
+def module(made: Bed, host: Host, count: int, keep: bool = False) -> float:
+    nothing = tasks(made, [])
+    took = tasks(made, wanted(count)) - nothing
+    expect(host, count)
+    if not keep:
+        tasks(made, [], purge=True)
+        expect(host, 0)
+    return took
+
+
+def again(made: Bed, count: int) -> float:
+    nothing = tasks(made, [])
+    return tasks(made, wanted(count)) - nothing
+
+
+def purged(made: Bed, host: Host, count: int) -> float:
+    tasks(made, wanted(count))
+    nothing = tasks(made, wanted(count))
+    took = tasks(made, [], purge=True) - nothing
+    expect(host, 0)
+    return took
+
+
+def floor(host: Host, count: int) -> float:
+    took = float(host.run(["python3", "-", _BRIDGE, str(count)], input=_PROGRAM.read_text()).stdout)
+    expect(host, count)
+    remove(host)
+    return took
+
+
+def batch(host: Host, count: int) -> float:
+    lines = [f"tuntap add vt{number} mode tap\nlink set vt{number} master {_BRIDGE} up\n" for number in range(count)]
+    took = seconds(lambda: host.run(["ip", "-batch", "-"], input="".join(lines), timeout=300))
+    expect(host, count)
+    remove(host)
+    return took
+
+
+def removed(host: Host, count: int, how: str) -> float:
+    host.run(["python3", "-", _BRIDGE, str(count)], input=_PROGRAM.read_text())
+    host.run(["ip", "-batch", "-"], input="".join(f"link set vt{number} group 77\n" for number in range(count)))
+    lines = ["link del group 77\n"] if how == GROUP else [f"link del vt{number}\n" for number in range(count)]
+    took = seconds(lambda: host.run(["ip", "-batch", "-"], input="".join(lines), timeout=300))
+    expect(host, 0)
+    return took
+
+
+def remove(host: Host) -> None:
+    """Those that a contender has made, and what the module remembers of its own."""
+    host.run("for t in $(ls /sys/class/net | grep ^vt); do echo link set $t group 77; done | ip -batch -")
+    host.run("ip link del group 77", check=False)
+
+
+def expect(host: Host, count: int) -> None:
+    there = len(host.run("ls /sys/class/net | grep ^vt", check=False).lines)
+    assert there == count, f"{there} taps, not {count}"
