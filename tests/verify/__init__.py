@@ -8,7 +8,7 @@ from .foreign import foreign_rules
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
 from .staged import KilledError, Staged
-from .talk import answers, ask, name_server_answers, reached, seen_address, seen_port, serve, silent
+from .talk import answers, ask, ask_all, name_server_answers, reached, seen_address, seen_port, serve, silent
 
 __all__ = [
     "KilledError",
@@ -17,6 +17,7 @@ __all__ = [
     "Staged",
     "answers",
     "ask",
+    "ask_all",
     "boot_guests",
     "foreign_rules",
     "left",
