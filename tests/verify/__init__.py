@@ -9,7 +9,7 @@ from .foreign import foreign_rules
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
 from .staged import KilledError, Staged
-from .talk import answers, ask, name_server_answers, reached, seen_address, seen_port, serve, silent
+from .talk import answers, ask, ask_all, name_server_answers, reached, seen_address, seen_port, serve, silent
 
 __all__ = [
     "Client",
@@ -19,6 +19,7 @@ __all__ = [
     "Staged",
     "answers",
     "ask",
+    "ask_all",
     "boot_guests",
     "client",
     "foreign_rules",

@@ -38,12 +38,22 @@ class Scenario:
         for file in files:
             if file.exists():
                 variables |= yaml.safe_load(file.read_text())
-        return [network for role in ROLES for network in variables.get(f"{role}_networks", [])]
+        return [network for name in sorted(variables) if name.endswith("_networks") for network in variables[name]]
 
     @property
     def playbook(self) -> str:
-        """What users run: the playbook of the role that the scenario is named after, or the one with all of them."""
+        """What users run: the playbook of the role that the scenario is named after, or the one with all of them.
+
+        A scenario with networks that no role makes has playbooks of its own.
+        """
+        if self.teardown.endswith(".yml"):
+            return str(self.directory / "converge.yml")
         return f"tapestry.vmnet.{self.name if self.name in ROLES else 'site'}"
+
+    @property
+    def teardown(self) -> str:
+        own = self.directory / "teardown.yml"
+        return str(own) if own.exists() else "tapestry.vmnet.teardown"
 
     def machines(self) -> dict[str, str]:
         """What hosts the scenario is about: name -> machine, as `platforms` in its molecule.yml says; one of each Debian if it does not."""

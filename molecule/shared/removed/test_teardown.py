@@ -9,13 +9,13 @@ import pytest
 from lab import Host
 from verify import Run, Scenario, left, run_playbook
 
-PLAYBOOK = "tapestry.vmnet.teardown"
-
 
 @pytest.fixture(scope="module")
 def runs(scenario: Scenario) -> list[Run]:
     """Check mode, the run, a second run."""
-    return [run_playbook(PLAYBOOK, scenario.inventory, check=check).succeeded() for check in (True, False, False)]
+    return [
+        run_playbook(scenario.teardown, scenario.inventory, check=check).succeeded() for check in (True, False, False)
+    ]
 
 
 def test_teardown_removed_what_check_mode_had_predicted(runs: list[Run], host: Host) -> None:

@@ -130,7 +130,7 @@ _CHAINS = """\
     chain to_uplinks {
         jump check_source
         oifname @vn_bridges ct status dnat return
-        oifname @vn_bridges ct state established,related return
+        oifname @vn_bridges ct direction reply ct state established,related return
         oifname @vn_bridges goto refuse
         ct state established,related accept
         iifname @vn_any_uplink accept
@@ -138,9 +138,10 @@ _CHAINS = """\
         goto refuse
     }
 
-    # To guests of networks behind NAT.
+    # To guests of networks behind NAT: answers, and what is forwarded. A flow that somebody began while a network was open to
+    # him ends with that.
     chain from_forwards {
-        ct state established,related accept
+        ct direction reply ct state established,related accept
         ct status dnat accept
         goto refuse
     }
