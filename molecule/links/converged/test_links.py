@@ -101,7 +101,7 @@ def test_an_adopted_bridge_keeps_mac_addresses_and_alias(host: Host, staged: Sta
 
 
 def test_a_kernel_that_cannot_keep_vlans_apart_is_said_before_anything_changes(host: Host, staged: Staged) -> None:
-    if host.run("test -e /sys/class/net/br0/bridge/vlan_filtering", check=False).returncode == 0:
+    if host.run("test -e /sys/class/net/br0/bridge/vlan_filtering", check=False).status == 0:
         pytest.skip("this kernel can")
     before = host.snapshot()
     for check in (True, False):
@@ -138,7 +138,7 @@ def test_the_owner_can_open_a_tap_and_another_user_cannot(host: Host, user: str,
     done = host.run(
         ["setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup", "python3", "-c", OPEN], check=False
     )
-    assert (done.returncode == 0) is may, done.stderr
+    assert (done.status == 0) is may, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,7 @@ def every_ping_is_answered(host: Host) -> Iterator[None]:
     assert " 0% packet loss" in told, told
 
 
+@pytest.mark.usefixtures("guest")
 @pytest.mark.parametrize(
     "change",
     [
@@ -170,9 +171,7 @@ def every_ping_is_answered(host: Host) -> Iterator[None]:
         pytest.param({}, id="back"),
     ],
 )
-def test_a_guest_does_not_notice_a_change_of_its_tap(
-    host: Host, staged: Staged, guest: Guest, change: dict[str, Any]
-) -> None:
+def test_a_guest_does_not_notice_a_change_of_its_tap(host: Host, staged: Staged, change: dict[str, Any]) -> None:
     entry = {"name": "t0", "bridge": "br0", "owner": "daemon", "mtu": 1400, **change}
     number = links(host)["t0"]["ifindex"]
     with every_ping_is_answered(host):
@@ -181,7 +180,8 @@ def test_a_guest_does_not_notice_a_change_of_its_tap(
     assert (found["ifindex"], found["master"], info(found)["user"]) == (number, "br0", "daemon")
 
 
-def test_a_restart_of_the_service_does_not_disturb_a_guest(host: Host, guest: Guest) -> None:
+@pytest.mark.usefixtures("guest")
+def test_a_restart_of_the_service_does_not_disturb_a_guest(host: Host) -> None:
     with every_ping_is_answered(host):
         host.run("systemctl restart vmnet.service")
 
