@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The network is back without Ansible; what is not to start has not; and a run brings that back, too."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lab import Host, Snapshot
+from verify import Run, Scenario, left, run_playbook, without_guests
+
+# Of the network that is not to start, and what a network manager keeps for itself.
+NOT_BACK = re.compile(
+    r"vmnet9|vnet9|/run/vmnet(/| )|/run/NetworkManager|/var/lib/(NetworkManager|dhcp)|lab-looks|nm-dispatcher"
+)
+
+
+def without_vmnet9(snapshot: Snapshot) -> Snapshot:
+    """Elements stand several in a line: here each has its own, and the empty space between them none."""
+    elements = re.split(r"[{},]|(?<=\")\s*$", "\n".join(snapshot["nftables"]))
+    spread = snapshot | {"nftables": sorted(filter(None, (" ".join(line.split()) for line in elements)))}
+    return {name: [line for line in lines if not NOT_BACK.search(line)] for name, lines in spread.items()}
+
+
+def test_everything_else_is_back_without_ansible(scenario: Scenario, host: Host) -> None:
+    before, after = (
+        without_vmnet9(without_guests(scenario.snapshot(moment, host))) for moment in ("running", "rebooted")
+    )
+    assert left(before, after) == []
+
+
+def test_what_is_not_to_start_is_not_there(scenario: Scenario, host: Host) -> None:
+    before, after = (scenario.snapshot(moment, host) for moment in ("running", "rebooted"))
+    for section in ("links", "addresses", "nftables", "processes", "units"):
+        assert any("vmnet9" in line for line in before[section]), section
+        assert not [line for line in after[section] if "vmnet9" in line or "vnet9" in line], section
+
+
+def test_links_are_back_before_whoever_wants_the_network(host: Host) -> None:
+    seen = host.run("cat /var/tmp/links").stdout
+    assert " vmnet8: " in seen
+    assert " vnet0: " in seen
+    host.run("systemctl disable --quiet lab-looks; rm /etc/systemd/system/lab-looks.service; systemctl daemon-reload")
+
+
+def test_no_unit_has_failed(host: Host) -> None:
+    assert host.run("systemctl list-units --failed --no-legend --plain").stdout == ""
+
+
+@pytest.fixture(scope="module")
+def runs(scenario: Scenario) -> list[Run]:
+    steps = (True, False, False)
+    return [run_playbook(scenario.playbook, scenario.inventory, check=check).succeeded() for check in steps]
+
+
+def test_a_run_brings_it_back_as_check_mode_says(runs: list[Run], host: Host) -> None:
+    assert runs[0].changes_on(host.name)
+    assert runs[1].changes_on(host.name) == runs[0].changes_on(host.name)
+    assert runs[2].changes_on(host.name) == []
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_host_is_then_as_before_the_reboot(scenario: Scenario, host: Host) -> None:
+    noise = re.compile(r"/run/NetworkManager|/var/lib/(NetworkManager|dhcp)|lab-looks|nm-dispatcher")
+    before, after = (
+        {name: [line for line in lines if not noise.search(line)] for name, lines in without_guests(snapshot).items()}
+        for snapshot in (scenario.snapshot("running", host), host.snapshot())
+    )
+    assert left(before, after) == []
