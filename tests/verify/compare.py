@@ -10,6 +10,13 @@ from lab import Snapshot, difference
 
 # systemd runs them at the first boot of a machine and not again.
 _FIRST_BOOT = re.compile(r"(ldconfig|systemd-(journal-catalog-update|sysusers|update-done))\.service ")
+# What network managers and DHCP clients remember for themselves: when they were last seen, and how long a lease is.
+_REMEMBERED = re.compile(
+    r"/run/NetworkManager/devices/|/var/lib/NetworkManager/|/run/dhclient|/run/dhcpcd|/var/lib/dhcp(cd)?/"
+)
+_DISPATCHER = re.compile(r"\S*(nm-dispatcher|NetworkManager-dispatcher\.service)\b")
+# A network card that is a port hears no routers; a manager may or may not say so to the kernel.
+_OF_PORTS = re.compile(r"net\.ipv6\.conf\.eth0\.(accept_ra|autoconf)|net\.ipv4\.conf\.eth0\.promote_secondaries")
 
 
 def left(before: Snapshot, after: Snapshot) -> list[str]:
@@ -19,9 +26,11 @@ def left(before: Snapshot, after: Snapshot) -> list[str]:
 
 def _lasting(snapshot: Snapshot) -> Snapshot:
     return snapshot | {
-        "units": _without(_FIRST_BOOT, snapshot["units"]),
+        "units": _without(_DISPATCHER, _without(_FIRST_BOOT, snapshot["units"])),
+        "processes": _without(_DISPATCHER, snapshot["processes"]),
+        "sysctls": _without(_OF_PORTS, snapshot["sysctls"]),
         # A process id has as many digits as it happens to have.
-        "files": [re.sub(r"(/pid \S+ \S+) \d+$", r"\1", line) for line in snapshot["files"]],
+        "files": [re.sub(r"(/pid \S+ \S+) \d+$", r"\1", line) for line in _without(_REMEMBERED, snapshot["files"])],
     }
 
 

@@ -106,9 +106,13 @@ def _tell_managers(
     request: Request, host: State, after: dict[Key, Resource], kind: _Kind[L], links: Iterable[L]
 ) -> None:
     """NetworkManager leaves a bridge alone that it has not made; and if it is to have the host's uplink, it must have the bridge."""
+    links = list(links)
     ports = {port for link in links for port in kind.ports(link)}
+    made = {
+        link.name for link in links if not getattr(link, "uplink", None)
+    }  # a bridge with an uplink, the manager makes
     for manager, text in (
-        (layout.NETWORKD, unmanaged.networkd(ports.union(link.name for link in links))),
+        (layout.NETWORKD, unmanaged.networkd(ports.union(made))),
         (layout.NETWORK_MANAGER, unmanaged.network_manager(ports)),
     ):
         path = layout.unmanaged(manager, request.scope, request.option)

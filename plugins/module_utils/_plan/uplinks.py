@@ -33,9 +33,9 @@ def plan_uplinks(request: Request, host: State) -> Plan:
     known = {name: record for records in recorded.values() for name, record in records.items()}
     before: dict[Key, Resource] = {key: r for key, r in host.items() if isinstance(r, (File, Unit, Station))}
     before.update({record.key: record for record in known.values()})
-    for entry in request.entries:
+    for entry in request.entries if request.present else ():
         # A bridge that an earlier task may be going to make is empty then.
-        before.setdefault(Key(Station.kind, entry.bridge or ""), Station(entry.bridge or ""))
+        before.setdefault(Key(Station.kind, entry.bridge), Station(entry.bridge))
     after = dict(before)
     wanted = {entry.name: entry for entry in request.entries} if request.present else {}
     named = {entry.name for entry in request.entries}

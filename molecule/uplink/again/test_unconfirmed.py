@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A change that nobody confirms is undone by the host itself, whatever has become of those who began it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab import Bed, Host
+from lab.waiting import wait_for
+from verify import KilledError, Run, Scenario, Staged, left, run_playbook, snapshots
+
+UPLINK: dict[str, Any] = {"uplinks": [{"name": "eth0", "bridge": "vmnet0"}], "confirm_timeout": 5, "scope": "bridged"}
+BRIDGE: dict[str, Any] = {"bridges": [{"name": "vmnet0", "uplink": "eth0"}], "scope": "bridged"}
+# No packet of a new connection is answered by way of the bridge. Established ones are, or the module could not say anything.
+CLOSED = (
+    "add table inet closed; add chain inet closed input { type filter hook input priority 0; };"
+    " add rule inet closed input iifname vmnet0 tcp dport 22 tcp flags & (syn | ack) == syn drop"
+)
+CUT = CLOSED.replace(" tcp flags & (syn | ack) == syn", "")
+LOOK = """
+ip -o link show eth0 | grep -o 'master [^ ]*'
+ip -o addr show eth0 | sed 's/valid_lft.*//; s/ dynamic//; s/ proto [^ ]*//; s/ nodad//'
+ip route show table all | grep -v 'dev vmnet0'; ip -6 route show table all | grep -v 'dev vmnet0' | sed 's/expires [^ ]*//'
+ip rule; ip -6 rule
+find /etc/network /etc/netplan /etc/systemd/network /etc/NetworkManager /etc/vmnet -type f -exec md5sum {} + 2> /dev/null | sort
+"""
+
+
+def look(host: Host) -> list[str]:
+    return sorted(host.run(LOOK, check=False).lines)
+
+
+@pytest.fixture(scope="module", params=["closed to new connections", "cut off"])
+def broken(
+    scenario: Scenario, bed: Bed, request: pytest.FixtureRequest
+) -> tuple[Run, dict[str, list[str]], dict[str, list[str]]]:
+    """A run that breaks every host, and what each was like before and after."""
+    networks = [network | {"confirm_timeout": 8} for network in scenario.networks("any")]
+    before = snapshots(bed)
+    for host in bed.hosts.values():
+        host.run(["nft", CLOSED if request.param.startswith("closed") else CUT])
+    run = run_playbook("tapestry.vmnet.bridged", scenario.inventory, bridged_networks=networks)
+    for host in bed.hosts.values():
+        host.run("nft delete table inet closed")
+    stations = {name: look(host) for name, host in bed.hosts.items()}
+    run_playbook("tapestry.vmnet.bridged", scenario.inventory, bridged_state="absent").succeeded()
+    return run, stations, {name: left(before[name], after) for name, after in snapshots(bed).items()}
+
+
+def test_a_run_that_cuts_the_host_off_fails_and_says_so(host: Host, broken: Any) -> None:
+    run: Run = broken[0]
+    assert "within 8 seconds" in run.failures[host.name]
+    assert "everything back as it was" in run.failures[host.name]
+
+
+def test_the_host_is_back_at_once(host: Host, broken: Any) -> None:
+    assert any(f" {host.address}/24" in line for line in broken[1][host.name])
+    assert not any("master" in line for line in broken[1][host.name])
+
+
+def test_nothing_of_it_is_left(host: Host, broken: Any) -> None:
+    assert broken[2][host.name] == []
+
+
+@pytest.fixture(scope="module")
+def staged(host: Host) -> Staged:
+    return Staged(host)
+
+
+@pytest.mark.parametrize("service_manager", ["auto", "none"])
+def test_what_nobody_confirms_is_undone_with_and_without_systemd(
+    host: Host, staged: Staged, service_manager: str
+) -> None:
+    staged.run("bridges", **BRIDGE)
+    before = look(host)
+    staged.run("uplinks", **UPLINK, service_manager=service_manager)
+    assert "master vmnet0" in host.run("ip -o link show eth0").stdout
+    wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    staged.run("bridges", **BRIDGE, state="absent")
+
+
+def test_a_run_that_is_killed_half_way_is_undone(host: Host, staged: Staged) -> None:
+    if host.name not in ("ifupdown", "networkd-d"):
+        pytest.skip("what is tried does not depend on the manager; two of them are enough")
+    staged.run("bridges", **BRIDGE)
+    before = look(host)
+    points = staged.run("uplinks", **UPLINK)["changes"]
+    wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    for point in range(points - 3, points + 1):
+        with pytest.raises(KilledError):
+            staged.run("uplinks", kill_at=point, **UPLINK)
+        wait_for(f"everything as it was, killed at {point}", lambda: look(host) == before, timeout=60, interval=0.5)
+        wait_for("nothing waits", lambda: not host.run("ls /run/vmnet-uplinks/armed-*", check=False).ok, timeout=60)
+    staged.run("bridges", **BRIDGE, state="absent")
+    host.run("rm -rf /run/vmnet-uplinks")
