@@ -149,6 +149,7 @@ def test_the_profile_of_the_design_becomes_these_resources() -> None:
                 "mode": "nat",
                 "ipv6_mode": "nat",
                 "uplinks": [],
+                "peers": [],
                 "host_services": ["dhcp", "dns", "icmp"],
                 "forwards": True,
             }
