@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the Molecule scenarios share: their steps, runs of Ansible, guests, and small clients and servers."""
 
-from .ansible import Run, recorded, refusals, run_module, run_playbook
+from .ansible import Run, recorded, refusals, run_module, run_playbook, run_task
 from .clients import Client, client
 from .compare import left, without_guests
 from .foreign import foreign_rules
@@ -30,6 +30,7 @@ __all__ = [
     "refusals",
     "run_module",
     "run_playbook",
+    "run_task",
     "seen_address",
     "seen_port",
     "serve",

@@ -69,6 +69,13 @@ def run_module(inventory: Path, host: str, module: str, **arguments: Any) -> dic
     return dict(json.loads(done.stdout.partition(" => ")[2]))
 
 
+def run_task(scenario: Scenario, host: str, task: dict[str, Any], *, check: bool = False) -> Run:
+    """Run one task on one host; what fails is told in the result."""
+    playbook = scenario.work / "task.json"
+    playbook.write_text(json.dumps([{"hosts": host, "gather_facts": False, "tasks": [task]}]))
+    return run_playbook(str(playbook), scenario.inventory, check=check)
+
+
 def refusals(scenario: Scenario, **variables: Any) -> list[str]:
     """Run the scenario's playbook with variables that no host must accept; what it said for each host."""
     run = run_playbook(scenario.playbook, scenario.inventory, **variables)

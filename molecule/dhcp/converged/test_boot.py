@@ -53,6 +53,6 @@ def test_nothing_outside_the_directory_is_served(guests: Guests, path: str) -> N
 
 
 def test_the_files_may_be_on_another_server(host: Host) -> None:
-    with client(host, "vmnet11", "52:54:00:00:00:99") as who:
+    with client(host, "vmnet11", "52:54:00:00:11:00") as who:
         told = who.dhclient()
         assert (told.get("filename"), told.get("next_server")) == ("kernel.img", "10.11.0.9"), told

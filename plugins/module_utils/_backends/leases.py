@@ -25,6 +25,8 @@ from .._render.leases import parse, server_duid
 from . import files
 
 PATIENCE = 5.0  # seconds until a server has written down what it was told
+_SETTLED = 0.03  # seconds without a change
+_TRIES = 10
 _PRIVATE = layout.DHCP_STATE.replace("/var/lib/", "/var/lib/private/")  # where DynamicUser= puts it, and links it from
 _ROOTS = (layout.DHCP_STATE, _PRIVATE)
 
@@ -125,7 +127,17 @@ def _strike_out(held: HeldLease) -> None:
 
 
 def _text(bridge: str) -> str:
-    return files.read_foreign(_path(bridge))
+    """What the server has written down. It writes the file anew in place: one that changes right now may not be whole."""
+    path = _path(bridge)
+    for _try in range(_TRIES):
+        try:
+            age = time.time() - os.stat(path).st_mtime
+        except OSError:
+            return ""
+        if not 0 <= age < _SETTLED:
+            break
+        time.sleep(_SETTLED)
+    return files.read_foreign(path)
 
 
 def _path(bridge: str) -> str:
