@@ -26,7 +26,7 @@ def test_two_thousand_clients_all_get_their_lease(host: Host) -> None:
         # Two that ask at the same moment may be offered one address; whoever is later is refused and asks again.
         for _round in range(3):
             said = who.run(
-                f"perfdhcp -4 -b mac=52:54:00:aa:00:00 -R {CLIENTS} -r {RATE} -n {CLIENTS} -W 5 -l eth0 10.10.0.1",
+                f"perfdhcp -4 -b mac=52:54:00:aa:00:00 -R {CLIENTS} -r {RATE} -n {CLIENTS + 20} -W 5 -l eth0 10.10.0.1",
                 check=False,
                 timeout=120,
             ).stdout
