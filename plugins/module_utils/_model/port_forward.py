@@ -102,6 +102,7 @@ class PortForward:
         )
         address = [] if self.address is None else [str(self.address)]
         sources: list[list[str]] = [[subnet_key(source)] for source in self.sources] or [[]]
+        to_address = str(self.to_address)
         keys = [(name, [*source, *address]) for source in sources]
         if self.loopback:
             keys.append(("vn_forwards4", [LOOPBACK]))
@@ -111,7 +112,7 @@ class PortForward:
                 *key,
                 self.protocol,
                 port,
-                value=f"{self.to_address} . {to_port}",
+                value=f"{to_address} . {to_port}",
                 scope=scope,
                 bridge=self.bridge,
             )

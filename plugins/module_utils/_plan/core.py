@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .._model import layout
@@ -26,6 +27,11 @@ class Request:
     systemd: bool = True
     machine_id: str = ""
     option: str = ""
+
+    @cached_property
+    def elements(self) -> tuple[Any, ...]:
+        """What entries of the packet filter are there: made once, for there may be very many."""
+        return tuple(element for entry in self.entries for element in entry.elements(self.scope))
 
     @property
     def present(self) -> bool:

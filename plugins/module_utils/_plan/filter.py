@@ -47,9 +47,8 @@ def replaces_bridge(request: Request) -> Callable[[Element], bool]:
 
 def replaces_listener(request: Request) -> Callable[[Element], bool]:
     """An entry stands for what it listens on, whatever sources were let through before: port forwards."""
-    elements = _elements(request)
-    listeners = {port_forward.listener(e) for e in elements}
-    ports = {_port(e) for e in elements}
+    listeners = {port_forward.listener(e) for e in request.elements}
+    ports = {_port(e) for e in request.elements}
     # Whether a loopback address leads there too is a field of the entry of the same port.
     return lambda old: (
         port_forward.listener(old) in listeners or (port_forward.parts(old).is_loopback and _port(old) in ports)
@@ -73,7 +72,7 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
             records[path] = [
                 e for e in records.get(path, []) if not (request.purge or e.bridge in request.purge_bridges or goes(e))
             ]
-        wanted = _elements(request) if request.present else []
+        wanted = list(request.elements) if request.present else []
         _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
         _refuse_taken(request, [e for e in wanted if _identity(e) not in known], host)
         for entry in request.entries if request.present else ():
@@ -115,10 +114,6 @@ def show_forwards(request: Request, after: State) -> list[dict[str, object]]:
 
 def _of_scope(request: Request, after: State, module: str) -> list[Element]:
     return [r for r in after.values() if isinstance(r, Element) and r.module == module and r.scope == request.scope]
-
-
-def _elements(request: Request) -> list[Element]:
-    return [e for entry in request.entries for e in entry.elements(request.scope)]
 
 
 def _recorded(host: State) -> dict[str, list[Element]]:
@@ -186,7 +181,7 @@ def require_targets(request: Request, plan: Plan, host: State) -> None:
     for key in plan.after:
         if key.kind == Sysctl.kind and key.name.endswith("/route_localnet") and key not in host:
             bridge = key.name.split("/")[-2]
-            port = min(e.parts[-1] for e in _elements(request) if e.bridge == bridge)
+            port = min(e.parts[-1] for e in request.elements if e.bridge == bridge)
             raise HostError(f"{request.at(port)}.loopback: there is no bridge {bridge} yet; make it first")
 
 
