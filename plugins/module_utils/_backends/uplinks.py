@@ -165,6 +165,7 @@ def _stage(plan: Plan) -> None:
                 for i in _changed(way)
                 for parameter, value in i.parameters
             ),
+            "vlans": "".join(f"{line}\n" for i in _changed(way) for line in i.vlans),
             "take_over": _take_over(way),
         }
         for part, text in parts.items():
