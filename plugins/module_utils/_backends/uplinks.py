@@ -101,6 +101,8 @@ class Move:
         self._token = secrets.token_hex(8)
         _stage(plan)
         self._arm()
+        if systemd.is_running():
+            systemd.stop(plan)
         _script("new")
         if systemd.is_running():
             systemd.start(plan)
