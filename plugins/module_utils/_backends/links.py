@@ -10,6 +10,7 @@ import os
 import random
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Optional
 
 from .._model.errors import HostError
@@ -94,7 +95,15 @@ def _put_bridges(netlink: Netlink, bridges: Sequence[tuple[Any, Bridge]]) -> Non
     for old, new in bridges:
         if not new.adopted and (old is None or old.ipv6 != new.ipv6):
             _set_parameters(new)
-    netlink.send([request for old, new in bridges for request in link_requests.fill_bridge(old, new)])
+    filled = [(_with_uplink(old, new.uplink), _with_uplink(new, new.uplink)) for old, new in bridges]
+    netlink.send([request for old, new in filled if new for request in link_requests.fill_bridge(old, new)])
+
+
+def _with_uplink(bridge: Optional[Bridge], uplink: Optional[str]) -> Optional[Bridge]:
+    """The bridge with its uplink among its ports, where it is one: it then gets what a port gets."""
+    if bridge is None or not uplink or not os.path.exists(f"/sys/class/net/{bridge.name}/brif/{uplink}"):
+        return bridge
+    return replace(bridge, ports=(*(bridge.ports or ()), uplink))
 
 
 def _put_taps(netlink: Netlink, taps: Sequence[tuple[Any, Tap]]) -> None:

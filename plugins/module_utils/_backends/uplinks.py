@@ -101,6 +101,8 @@ class Move:
         self._token = secrets.token_hex(8)
         _stage(plan)
         self._arm()
+        if systemd.is_running():
+            systemd.stop(plan)
         _script("new")
         if systemd.is_running():
             systemd.start(plan)
@@ -165,6 +167,7 @@ def _stage(plan: Plan) -> None:
                 for i in _changed(way)
                 for parameter, value in i.parameters
             ),
+            "vlans": "".join(f"{line}\n" for i in _changed(way) for line in i.vlans),
             "take_over": _take_over(way),
         }
         for part, text in parts.items():

@@ -104,6 +104,7 @@ class Station(Resource):
     ``bridge`` is the one that it is a port of. Routes and rules are texts for ``ip``, with the names of interfaces in them.
     ``link_local`` addresses and ``learned`` routes, which expire, move, too, but come and go by themselves: nobody is told.
     ``parameters`` are those of the kernel that are its own, by the part of their name behind the interface's.
+    ``vlans`` are lines for ``bridge -batch``.
     """
 
     kind: ClassVar[str] = "station"
@@ -116,6 +117,7 @@ class Station(Resource):
     learned: tuple[str, ...] = field(default=(), compare=False)
     managed: Optional[Managed] = field(default=None, compare=False)
     parameters: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    vlans: tuple[str, ...] = field(default=(), compare=False)
     mac: str = field(default="", compare=False)
     type: str = field(default="", compare=False)
 

@@ -15,6 +15,7 @@ from .._model.resource import File, Key, Resource, State, Unit
 from .._model.uplink import Managed, Station, Touched, Uplink, moved
 from .._render import boot as boot_files
 from .._render import ifupdown, keyfile, netplan, networkd, uplinks
+from .._render.batch import vlans_of_uplink
 from .._render.uplinks import digest
 from . import boot
 from .core import Plan, Request
@@ -114,7 +115,9 @@ def _bring_in(
         )
     if interface.is_station or interface.bridge != bridge:
         emptied, taken = moved(interface, to)
-        after[emptied.key] = replace(emptied, bridge=bridge, parameters=_AS_PORT)
+        made: Any = host.get(Key(Bridge.kind, bridge))
+        vlans = vlans_of_uplink(replace(made, uplink=entry.name)) if made and made.vlan_filtering else []
+        after[emptied.key] = replace(emptied, bridge=bridge, parameters=_AS_PORT, vlans=tuple(vlans))
         after[taken.key] = replace(taken, parameters=_parameters(request, after, interface, bridge))
     ports = {name for name, _value in _AS_PORT}
     was = record.was if record else tuple(pair for pair in interface.parameters if pair[0] in ports)

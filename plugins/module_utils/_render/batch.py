@@ -57,8 +57,15 @@ def _bridge(bridge: Bridge) -> str:
         lines += [f"link set dev {port} master {bridge.name}", f"link set dev {port} up"]
         if bridge.vlan_filtering:
             lines += _vlans("add", port, trunk(bridge.vlan_default_pvid or 0).tagged)
+    if bridge.uplink and bridge.vlan_filtering:
+        lines += vlans_of_uplink(bridge)
     lines.append(f"link set {dev} up")
     return _section(bridge.name, lines)
+
+
+def vlans_of_uplink(bridge: Bridge) -> list[str]:
+    """For ``bridge -batch``: what has to be said once the uplink is a port."""
+    return _vlans("add", str(bridge.uplink), trunk(bridge.vlan_default_pvid or 0).tagged)
 
 
 def _tap(tap: Tap) -> str:

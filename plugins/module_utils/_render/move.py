@@ -91,11 +91,12 @@ def parse_routes(text: str, ipv6: bool) -> list[tuple[str, str]]:
     routes = []
     for line in text.splitlines():
         words = line.replace("\\", " ").split()
-        if not words or words[0] in _BY_ITSELF or words[0].startswith(("fe80:", "ff00:")) or "nhid" in words:
+        if not words or words[0] in _BY_ITSELF or words[0].startswith(("fe80:", "ff00:")):
             continue
         kept = []
         for index, word in enumerate(words):
-            if word not in _STATES:
+            # The next hop is told twice where it is an object of its own, which stays behind with its interface.
+            if word not in _STATES and "nhid" not in (word, *words[max(index - 1, 0) : index]):
                 kept.append(word[:-3] if index and words[index - 1] == "expires" else word)
         if ipv6:
             kept = ["::/0" if word == "default" else word for word in kept]

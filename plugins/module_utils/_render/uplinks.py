@@ -68,7 +68,8 @@ TAKE_OVER = {
 # Beside it are the directories `new` and `old`, each with what brings the host there:
 #   files/      copies for their places, with their modes     gone         files that are not to be there
 #   batch       for ip                                        batch6       rules, for ip -6
-#   parameters  of the kernel, `name value`                   take_over    shell, for the host's network manager
+#   parameters  of the kernel, `name value`                   vlans        for bridge
+#   take_over   shell, for the host's network manager
 # and the file `armed-TOKEN` while a change is not confirmed. Whoever renames that file decides what becomes of it.
 SCRIPT = rf"""#!/bin/sh
 # Written by the Ansible collection tapestry.vmnet.
@@ -108,6 +109,7 @@ go() {{
 batch() {{
     ip -force -batch "$dir/$1/batch"
     ip -6 -force -batch "$dir/$1/batch6"
+    if [ -s "$dir/$1/vlans" ]; then bridge -force -batch "$dir/$1/vlans"; fi
 }}
 
 undo() {{

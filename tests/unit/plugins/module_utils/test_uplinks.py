@@ -173,6 +173,11 @@ def test_an_address_is_added_as_it_was_found(entry: Mapping[str, Any], name: str
             True,
             [("eth0", "::/0 via fe80::1 dev eth0 proto ra metric 1024 expires 1793 hoplimit 64 pref medium")],
         ),
+        (
+            "default nhid 54 via fe80::1 dev eth0 proto static metric 100 pref medium",
+            True,
+            [("eth0", "::/0 via fe80::1 dev eth0 proto static metric 100 pref medium")],
+        ),
         ("local 192.168.1.5 dev eth0 table local proto kernel scope host src 192.168.1.5", False, []),
         ("fe80::/64 dev eth0 proto kernel metric 256 pref medium", True, []),
         ("unreachable 10.0.0.0/8", False, []),
