@@ -2,6 +2,7 @@
 
 from docutils import nodes
 
+extensions.append("myst_parser")  # noqa: F821
 html_title = "tapestry.vmnet"
 html_theme_options = {"navigation_with_keys": True}
 html_static_path = ["static"]
@@ -28,7 +29,17 @@ def without_contents(_app, tree):
         topic.parent.remove(topic)
 
 
+def short_names(_app, env):
+    """In the list of pages, `nat module` does for `tapestry.vmnet.nat module – Manage source NAT of ...`."""
+    for page, contents in env.tocs.items():
+        name, _, kind = page.rpartition("_")
+        if kind in ("module", "filter", "role") and "/" not in page:
+            reference = next(iter(contents.findall(nodes.reference)))
+            reference.children = [nodes.Text(f"{name} {kind}")]
+
+
 def setup(app):
+    app.connect("env-updated", short_names)
     app.connect("doctree-read", without_contents)
     app.add_css_file("vmnet.css")
     app.connect("missing-reference", elsewhere)
