@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,20 +23,32 @@ def bed(name: str, machines: Mapping[str, str]) -> Iterator[Bed]:
         yield made
 
 
-def play(made: Bed, playbook: str, **variables: object) -> None:
-    """Run a playbook of the collection on all hosts, as users do; raises AssertionError with what it said."""
-    inventory = made.state.path("inventory.json")
+def play(made: Bed, playbook: str, **variables: object) -> list[tuple[str, float]]:
+    """Run a playbook on all hosts, as users do; returns each task with its seconds. Raises AssertionError with what it said."""
+    inventory, given, watch = (made.state.path(name) for name in ("inventory.json", "variables.json", "stopwatch"))
     inventory.write_text(json.dumps(made.inventory()))
-    given = made.state.path("variables.json")
     given.write_text(json.dumps(variables))
+    watch.write_text("")
     argv = [str(ROOT / ".venv/bin/ansible-playbook"), f"--inventory={inventory}", playbook, f"--extra-vars=@{given}"]
     environment = os.environ | {
+        "ANSIBLE_CALLBACKS_ENABLED": "stopwatch",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
         "ANSIBLE_HOST_KEY_CHECKING": "0",
         "ANSIBLE_PIPELINING": "1",
+        "BENCH_STOPWATCH": str(watch),
     }
     done = subprocess.run(argv, capture_output=True, text=True, timeout=1800, check=False, env=environment)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return [(name, took) for name, took in map(json.loads, watch.read_text().splitlines())]
+
+
+def module_times(made: Bed, tasks: Sequence[tuple[str, Mapping[str, object]]]) -> list[float]:
+    """Seconds of each (module, options) in one play, one after the other: SSH and the start of Python are in them."""
+    playbook = made.state.path("tasks.json")
+    listed = [{"name": f"{number}", module: dict(options)} for number, (module, options) in enumerate(tasks)]
+    playbook.write_text(json.dumps([{"name": "Tasks", "hosts": "hosts", "gather_facts": False, "tasks": listed}]))
+    return [took for _name, took in play(made, str(playbook))]
 
 
 def memory_of_processes(host: Host) -> int:

@@ -105,7 +105,7 @@ def one_by_one(host: Host, count: int) -> None:
 def in_one_go(host: Host, count: int) -> None:
     lines = [f"net-define /tmp/vn{number}.xml" for number in range(count)]
     lines += [f"net-{verb} vn{number}" for number in range(count) for verb in ("start", "autostart")]
-    host.run("virsh -q", input="".join(f"{line}\n" for line in lines), timeout=600)
+    host.run(["virsh", "-q", "; ".join(lines)], timeout=600)
 
 
 def libvirt(host: Host, count: int, memory: dict[str, list[float]], make: Callable[[Host, int], None]) -> float:
@@ -121,7 +121,7 @@ def libvirt(host: Host, count: int, memory: dict[str, list[float]], make: Callab
     wait_for_servers(host, count)
     memory.setdefault(LIBVIRT if make is one_by_one else BATCH, []).append((memory_of_processes(host) - before) / count)
     undo = [f"net-{verb} vn{number}" for number in range(count) for verb in ("destroy", "undefine")]
-    host.run("virsh -q", input="".join(f"{line}\n" for line in undo), timeout=600)
+    host.run(["virsh", "-q", "; ".join(undo)], timeout=600)
     return took
 
 

@@ -2,20 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A thousand taps on a bridge: made, made again, removed.
 
-The floor is what the kernel needs for the same with nothing above it. The module's time is a play's with all taps less the
-same play's with none, which is Ansible, SSH and the start of Python.
+The floor is what the kernel needs for the same with nothing above it. The module's time is that of a task with all taps less
+that of the same task with nothing to do in the same play, which is SSH and the start of Python.
 """
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 
 from lab import Bed, Host
 
 from .harness import Bench, Goal, seconds
-from .hosts import bed, play
+from .hosts import bed, module_times
 
 OURS, BATCH, FLOOR = "taps module", "ip -batch", "the kernel's floor"
 GROUP, EACH = "ip link del group", "ip -batch, link by link"
@@ -38,7 +37,7 @@ def run(bench: Bench) -> None:
             },
             goals=[Goal(OURS, FLOOR, 1.5)],
         )
-        module(made, host, count, keep=True)
+        timed(made, wanted(count))
         bench.compare(
             "again",
             f"{count} taps, nothing to do",
@@ -47,7 +46,7 @@ def run(bench: Bench) -> None:
                 OURS: partial(again, made, count),
             },
         )
-        remove(host)
+        timed(made, _PURGE)
         bench.compare(
             "remove",
             f"{count} taps removed",
@@ -62,39 +61,36 @@ def run(bench: Bench) -> None:
         )
 
 
-def tasks(made: Bed, entries: list[dict[str, object]], **options: object) -> float:
-    """Seconds of a play that has the module do this."""
-    playbook = made.state.path("taps.json")
-    task = {"name": "Taps", "tapestry.vmnet.taps": {"taps": entries, **options}}
-    playbook.write_text(json.dumps([{"name": "Taps", "hosts": "hosts", "gather_facts": False, "tasks": [task]}]))
-    return seconds(lambda: play(made, str(playbook)))
+def wanted(count: int) -> dict[str, object]:
+    return {"taps": [{"name": f"vt{number}", "bridge": _BRIDGE} for number in range(count)]}
 
 
-def wanted(count: int) -> list[dict[str, object]]:
-    return [{"name": f"vt{number}", "bridge": _BRIDGE} for number in range(count)]
+_NOTHING: dict[str, object] = {"taps": []}
+_PURGE: dict[str, object] = {"taps": [], "purge": True}
 
 
-def module(made: Bed, host: Host, count: int, keep: bool = False) -> float:
-    nothing = tasks(made, [])
-    took = tasks(made, wanted(count)) - nothing
-    expect(host, count)
-    if not keep:
-        tasks(made, [], purge=True)
-        expect(host, 0)
-    return took
+def timed(made: Bed, *tasks: dict[str, object]) -> list[float]:
+    """Seconds of the module with each of these options, less those of the module with nothing to do."""
+    # The first task of a play pays for the connection.
+    times = module_times(made, [("tapestry.vmnet.taps", options) for options in (_NOTHING, _NOTHING, *tasks)])
+    return [took - times[1] for took in times[2:]]
+
+
+def module(made: Bed, host: Host, count: int) -> float:
+    created, _removed = timed(made, wanted(count), _PURGE)
+    expect(host, 0)
+    return created
 
 
 def again(made: Bed, count: int) -> float:
-    nothing = tasks(made, [])
-    return tasks(made, wanted(count)) - nothing
+    _created, repeated = timed(made, wanted(count), wanted(count))
+    return repeated
 
 
 def purged(made: Bed, host: Host, count: int) -> float:
-    tasks(made, wanted(count))
-    nothing = tasks(made, wanted(count))
-    took = tasks(made, [], purge=True) - nothing
+    _created, removed = timed(made, wanted(count), _PURGE)
     expect(host, 0)
-    return took
+    return removed
 
 
 def floor(host: Host, count: int) -> float:

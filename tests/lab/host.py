@@ -79,7 +79,14 @@ class Host(Node):
             namespaces.veth(lan, port, self.namespace, interface, self.mac_of(interface))
             namespaces.ip(lan, [f"link set dev {port} master lan0 up"])
         argv = ["systemd-nspawn", "--quiet", f"--directory={self.directory / 'root'}", "--settings=no"]
-        argv += [f"--machine={self.name}", "--register=no", "--keep-unit", "--link-journal=no"]
+        # nspawn keeps a directory by the machine's name, which two at once would take away from each other.
+        argv += [
+            f"--machine={self.state.bed}-{self.name}",
+            f"--hostname={self.name}",
+            "--register=no",
+            "--keep-unit",
+            "--link-journal=no",
+        ]
         argv += ["--resolv-conf=off", "--timezone=off", "--console=pipe", "--capability=all", "--bind=/dev/net/tun"]
         argv += [f"--network-namespace-path=/run/netns/{self.namespace}"]
         # As on a real host: containers want a keyring of their own, and programs that say which devices they may open.

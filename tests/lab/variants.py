@@ -109,6 +109,8 @@ VARIANTS: dict[str, Variant] = {
     "incus": Variant(packages=("incus-base", "incus-client"), releases=("trixie",)),
     "nosystemd": Variant(
         without=("systemd", "systemd-sysv", "dbus"),
+        # Otherwise what others need of systemd would bring all of it.
+        packages=("systemd-standalone-sysusers", "systemd-standalone-tmpfiles"),
         files={"sbin/lab-init": (Path(__file__).with_name("plain_init.sh")).read_text()},
         commands=("ssh-keygen -A",),
         conflicts=("docker", "firewalld", "ufw", "libvirt", "incus", "kernel", *MANAGERS),
