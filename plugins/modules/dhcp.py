@@ -11,12 +11,15 @@ module: dhcp
 short_description: Manage DHCP, DNS and router advertisements of virtual machine networks
 description:
   - Runs one dnsmasq for each network, as the sandboxed and unprivileged service C(vmnet-dhcp@BRIDGE.service).
+  - Without systemd, or with O(service_manager=none), it is a plain daemon with the same files, which gives up being root after its
+    start. The script C(/etc/vmnet/restore) starts it at boot; nothing starts it again after a crash but the next run.
   - It answers on its own bridge only, and leaves other DNS and DHCP servers of the host alone.
   - A change of reservations, options, routes, MTU, names with their addresses, or forwarders is taken over by the running server.
     Any other change, such as of a range or of a record that is no address, restarts that one server, which keeps its leases.
     The difference shows a reload as C(reloaded_with) and a restart as C(started_with) of the service.
   - What a reservation gave is taken back when it goes. The guest asks again when half of its lease time is over.
   - The bridge need not be there yet; the server waits for it.
+  - A port that somebody else has is reported before anything changes, with the process that has it.
 version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
@@ -243,7 +246,6 @@ options:
                     type: int
 requirements:
   - dnsmasq >= 2.89 on the host; of Debian's packages, dnsmasq-base is enough.
-  - systemd on the host.
 seealso:
   - module: tapestry.vmnet.bridges
   - module: tapestry.vmnet.policies
@@ -265,6 +267,49 @@ EXAMPLES = r"""
           ntp-server: [192.168.233.2]
         dns:
           domain: vmnet8.internal
+          domain_forwarders:
+            corp.example: [10.0.0.53]
+          records:
+            - name: printer
+              addresses: [192.168.233.77]
+            - name: www
+              cname: web
+            - name: _ldap._tcp
+              srv:
+                - target: web
+                  port: 389
+
+- name: Guests that boot from the network, by the firmware that they have
+  tapestry.vmnet.dhcp:
+    dhcp:
+      - bridge: vmnet8
+        addresses: [192.168.233.2/24]
+        ranges: [192.168.233.100-192.168.233.200]
+        boot:
+          files:
+            bios: pxelinux.0
+            efi-x86_64: grubx64.efi
+            ipxe: http://192.168.233.2/menu.ipxe
+          tftp_root: /srv/tftp
+
+- name: Addresses by DHCPv6, for guests that are known by one thing or another
+  tapestry.vmnet.dhcp:
+    dhcp:
+      - bridge: vmnet8
+        addresses: [192.168.233.2/24, "fd00:233::2/64"]
+        ranges: ["fd00:233::1000-fd00:233::1fff"]
+        ipv6: stateful
+        known_only: true
+        reservations:
+          - name: web
+            mac: 52:54:00:00:00:65
+            addresses: [192.168.233.101, "fd00:233::65"]
+            options:
+              ntp-server: [192.168.233.9]
+          - name: db
+            client_id: "01:52:54:00:00:00:66"
+            duid: "00:03:00:01:52:54:00:00:00:66"
+            addresses: [192.168.233.102, "fd00:233::66"]
 
 - name: A network that leads nowhere
   tapestry.vmnet.dhcp:
@@ -292,19 +337,36 @@ dhcp:
       reservations:
         - name: web
           mac: 52:54:00:00:00:65
+          client_id: null
+          duid: null
           addresses: [192.168.233.101]
+          options: {}
       known_only: false
+      lease_limit: null
+      authoritative: true
+      rapid_commit: false
+      ping_check: false
       options: {}
+      forced_options: {}
       routes: []
       mtu: null
       router: true
       ipv6: none
+      boot: null
+      checksum_fix: none
       dns:
         enabled: true
         domain: vmnet8.internal
         forward: true
         forwarders: []
-        records: []
+        domain_forwarders: {}
+        rebind_protection: false
+        records:
+          - name: www
+            addresses: []
+            cname: web
+            txt: []
+            srv: []
 """
 
 from ansible.module_utils.basic import AnsibleModule
