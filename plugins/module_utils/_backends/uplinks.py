@@ -161,6 +161,7 @@ def _stage(plan: Plan) -> None:
         parts = {
             "gone": "".join(f"{path}\n" for path in gone),
             "batch": move.batch(before, after),
+            "again": move.batch(move.lasting(before), move.lasting(after)),
             "batch6": move.rules6(before, after),
             "parameters": "".join(
                 f"{parameter.replace('*', i.name)} {value}\n"
