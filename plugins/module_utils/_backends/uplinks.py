@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import subprocess
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -161,6 +162,7 @@ def _stage(plan: Plan) -> None:
         parts = {
             "gone": "".join(f"{path}\n" for path in gone),
             "batch": move.batch(before, after),
+            "again": move.batch(move.lasting(before), move.lasting(after)),
             "batch6": move.rules6(before, after),
             "parameters": "".join(
                 f"{parameter.replace('*', i.name)} {value}\n"
@@ -190,7 +192,10 @@ def _take_over(plan: Plan) -> str:
         uplink: Any = new or old
         if uplink.manager:
             there = (uplink.name, uplink.bridge, uplink.name) if new else (uplink.bridge, uplink.name, "")
-            lines.append("FROM={} TO={} PORT={}\n{}".format(*there, uplinks.TAKE_OVER[uplink.manager]))
+            # Of the files, the one about the interface; on the way back there is none where it was added.
+            own = [t.path for t in uplink.touched if f"-{uplink.bridge}." not in t.path and (new or not t.added)]
+            values = zip(("FROM", "TO", "PORT", "FILE"), (*there, *own[:1], ""))
+            lines += [*(f"{name}={shlex.quote(value)}\n" for name, value in values), uplinks.TAKE_OVER[uplink.manager]]
     return "".join(lines)
 
 

@@ -149,6 +149,8 @@ for pid in /run/dhclient.$FROM.pid /run/dhclient6.$FROM.pid /run/udhcpc.$FROM.pi
 done
 if command -v dhcpcd > /dev/null && [ -n "$(ls /run/dhcpcd/$FROM*.pid /run/dhcpcd-$FROM*.pid 2> /dev/null)" ]; then
     dhcpcd -x -4 "$FROM"; dhcpcd -x -6 "$FROM"; dhcpcd -x "$FROM"
+    # Its routes carry the interface's number; it makes its own for the other.
+    ip -4 route flush dev "$TO" proto dhcp; ip -6 route flush dev "$TO" proto ra
 fi
 if [ -f "/var/lib/dhcpcd/$FROM.lease" ]; then mv "/var/lib/dhcpcd/$FROM.lease" "/var/lib/dhcpcd/$TO.lease"; fi
 rm -f /run/dhcpcd/hook-state/*/"$FROM".*

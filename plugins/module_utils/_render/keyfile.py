@@ -104,16 +104,20 @@ def _uuid(name: str) -> str:
     return str(uuid.uuid5(_OURS, name))
 
 
-# Shell: the files are in place, and what they say has been done. A bridge that NetworkManager has not made it only watches,
-# until it is told that there is a profile for it.
+# Shell: the files are in place, and what they say has been done; FILE is the interface's profile. A bridge that NetworkManager
+# has not made it only watches, until it is told that there is a profile for it; that is ready only once the port is in it.
 TAKE_OVER = r"""
 nmcli connection reload
-profile() { nmcli --terse --fields UUID,FILENAME connection show | awk -F: -v name="/vmnet-$1.nmconnection" 'index($2, name) { print $1 }'; }
+profile() { nmcli --terse --fields UUID,FILENAME connection show | awk -F: -v name="$1" 'index($2, name) { print $1 }'; }
 if [ -n "$PORT" ]; then
-    nmcli --wait 30 connection up "$(profile "$TO")"
-    [ -e "/sys/class/net/$TO/brif/$PORT" ] || nmcli --wait 30 connection up ifname "$PORT"
+    nmcli --wait 0 connection up "$(profile "/vmnet-$TO.nmconnection")"
+    nmcli --wait 20 connection up "$(profile "$FILE")"
+    for _ in $(seq 40); do
+        case $(nmcli --get-values GENERAL.STATE device show "$TO") in 100*) break ;; esac
+        sleep 0.5
+    done
 else
-    nmcli --wait 30 device connect "$TO"
+    { [ -n "$FILE" ] && nmcli --wait 30 connection up "$(profile "$FILE")"; } || nmcli --wait 30 device connect "$TO"
     rm -f /var/lib/NetworkManager/internal-*-"$FROM".lease
     # The bridge is ours, but where NetworkManager had made it at boot it has gone with its profile.
     [ -e "/sys/class/net/$FROM" ] || /etc/vmnet/restore

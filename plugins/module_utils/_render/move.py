@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Optional
 
 from .._model.uplink import Address, Station
@@ -15,6 +17,7 @@ _FOREVER = 2**32 - 1
 _STATES = frozenset(
     {"linkdown", "dead", "offload", "offload_failed", "rt_offload", "rt_trap", "trap", "pervasive", "cache"}
 )
+_LENT = re.compile(r" proto (dhcp|ra)\b")
 _BY_ITSELF = ("local", "broadcast", "anycast", "multicast")
 _FLAGS = ("noprefixroute", "mngtmpaddr", "home", "autojoin")
 
@@ -46,6 +49,19 @@ def batch(before: Iterable[Station], after: Iterable[Station]) -> str:
     # A bridge has its station up before its port is there, and a port is up before its bridge carries anything.
     ups = [f"link set dev {will.name} up" for _was, will in pairs if will.bridge or will.addresses]
     return "".join(f"{line}\n" for line in [*ups, *come, *joins, *routes, *go])
+
+
+def lasting(stations: Iterable[Station]) -> list[Station]:
+    """Without what is only lent: a DHCP client or whoever listens to routers keeps that up to date."""
+    return [
+        replace(
+            station,
+            addresses=tuple(a for a in station.addresses if a.valid is None),
+            routes=tuple(r for r in station.routes if not _LENT.search(r)),
+            learned=(),
+        )
+        for station in stations
+    ]
 
 
 def rules6(before: Iterable[Station], after: Iterable[Station]) -> str:

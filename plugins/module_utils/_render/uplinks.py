@@ -68,6 +68,7 @@ TAKE_OVER = {
 # Beside it are the directories `new` and `old`, each with what brings the host there:
 #   files/      copies for their places, with their modes     gone         files that are not to be there
 #   batch       for ip                                        batch6       rules, for ip -6
+#   again       for ip, once a network manager has taken over
 #   parameters  of the kernel, `name value`                   vlans        for bridge
 #   take_over   shell, for the host's network manager
 # and the file `armed-TOKEN` while a change is not confirmed. Whoever renames that file decides what becomes of it.
@@ -103,11 +104,11 @@ go() {{
     # shellcheck source=/dev/null
     . "$dir/$1/take_over"
     # A manager that has taken over may have dropped what it does not know.
-    batch "$1"
+    batch "$1" again
 }}
 
 batch() {{
-    ip -force -batch "$dir/$1/batch"
+    ip -force -batch "$dir/$1/${{2:-batch}}"
     ip -6 -force -batch "$dir/$1/batch6"
     if [ -s "$dir/$1/vlans" ]; then bridge -force -batch "$dir/$1/vlans"; fi
 }}
