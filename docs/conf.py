@@ -30,7 +30,7 @@ def without_contents(_app, tree):
 
 
 def short_names(_app, env):
-    """In the list of pages, `nat module` does for `tapestry.vmnet.nat module – Manage source NAT of ...`."""
+    """In the list of pages, `nat module` does for `tapestry.vmnet.nat module - Manage source NAT of ...`."""
     for page, contents in env.tocs.items():
         name, _, kind = page.rpartition("_")
         if kind in ("module", "filter", "role") and "/" not in page:
@@ -38,7 +38,14 @@ def short_names(_app, env):
             reference.children = [nodes.Text(f"{name} {kind}")]
 
 
+def with_readmes(_app, page, source):
+    """Only here are the READMEs of the roles pages, too."""
+    if page == "docsite/guide_fields":
+        source[0] += "\n.. toctree::\n    :glob:\n\n    readme_*\n"
+
+
 def setup(app):
+    app.connect("source-read", with_readmes)
     app.connect("env-updated", short_names)
     app.connect("doctree-read", without_contents)
     app.add_css_file("vmnet.css")

@@ -205,6 +205,8 @@ def environment(step: Step) -> dict[str, str]:
         # molecule puts its own configuration in the place of ansible.cfg
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_HOST_KEY_CHECKING": "0",
+        # where they are, or it warns that it would look elsewhere first
+        "MOLECULE_GLOB": "molecule/*/molecule.yml",
         "NO_COLOR": "1",
         "PY_COLORS": "0",
     }
