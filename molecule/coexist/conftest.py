@@ -10,6 +10,7 @@ import pytest
 
 from lab import Bed, Guest, Host, Node
 from lab.command import Result
+from lab.waiting import wait_for
 from verify import answers, ask, seen_address, silent
 
 Stations = Callable[[str, str], Node]
@@ -62,6 +63,9 @@ class Station(Node):
             f"ip -n {self.there} route add default via {via}.1",
         ]
         host.run(" && ".join(commands))
+        # libvirt's bridges speak STP, which takes its time before a port forwards.
+        forwarding = f"ip -details link show {self.there} | grep -q 'state forwarding'"
+        wait_for(f"{self}: its port", lambda: host.run(forwarding, check=False).status == 0, timeout=30)
 
     def run(self, command: object, **options: object) -> Result:  # type: ignore[override]
         return self.host.run(["nsenter", f"--net=/run/netns/{self.there}", "sh", "-c", command], **options)  # type: ignore[arg-type, list-item]
