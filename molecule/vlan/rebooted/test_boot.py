@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""VLANs are back after a boot."""
+
+from __future__ import annotations
+
+import json
+
+from lab import Host
+from verify import Scenario, left, without_guests
+
+
+def test_everything_is_back_without_ansible(scenario: Scenario, host: Host) -> None:
+    before, after = (without_guests(scenario.snapshot(moment, host)) for moment in ("running", "rebooted"))
+    assert [line for line in left(before, after) if line.startswith("links")] == []
+    assert len(json.loads(host.run("bridge -json vlan show dev trunk").stdout)[0]["vlans"]) == 11
