@@ -73,12 +73,7 @@ def read() -> list[Resource]:
                 routes=tuple(route for route in mine if not _is_learned(route)),
                 rules=tuple(sorted(rule for device, rule in rules if device == name)),
                 link_local=tuple(local),
-                learned=tuple(
-                    route
-                    for route in mine
-                    if _is_learned(route)
-                    and (" proto kernel" not in route or any(_has_no_prefix(a) for a in addresses))
-                ),
+                learned=tuple(route for route in mine if _is_learned(route) and _stays(route, addresses)),
                 managed=managed.get(name),
                 parameters=() if _kind(link) in _TYPES_OF_OURS else _parameters(name),
                 mac=link.get("address", ""),
@@ -208,8 +203,9 @@ def _is_learned(route: str) -> bool:
     return " expires " in route or " proto kernel" in route
 
 
-def _has_no_prefix(address: Address) -> bool:
-    return "noprefixroute" in address.options
+def _stays(route: str, addresses: Iterable[Address]) -> bool:
+    """Whether a learned route does not come and go with an address by itself: a router told it, or a network manager made it."""
+    return " expires " in route or any("noprefixroute" in address.options for address in addresses)
 
 
 def _parameters(name: str) -> tuple[tuple[str, str], ...]:
