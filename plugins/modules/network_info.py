@@ -13,7 +13,7 @@ description:
   - Reads bridges and their ports, forwarding databases, DHCP leases, port forwards with their counters, and translated connections.
   - Says where the host is no longer as this collection left it.
   - Changes nothing.
-version_added: 0.1.0
+version_added: 0.2.0
 author: The tapestry.vmnet authors (@tapestry)
 options:
   names:
