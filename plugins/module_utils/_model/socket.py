@@ -20,7 +20,7 @@ _PROCESS = re.compile(r'\(\("([^"]*)",pid=(\d+)')
 
 @dataclass(frozen=True)
 class Socket(Resource):
-    """``name`` is ``<protocol> <address>:<port>``; ``process`` is like ``sshd (pid 44)``, empty for the kernel's own."""
+    """``name`` is ``<protocol> <address>:<port>``; ``process`` is like ``sshd (pid 44)``, empty where it cannot be seen: in a container, or in the kernel."""
 
     kind: ClassVar[str] = "socket"
 
@@ -48,7 +48,7 @@ class Socket(Resource):
         return forward.address == str(own) or (forward.address is None and not own.is_loopback)
 
     def __str__(self) -> str:
-        return f"{self.process or 'the kernel'} listens on {self.name}"
+        return f"{self.process or 'a process of a container, or the kernel,'} listens on {self.name}"
 
 
 def parse(line: str) -> Optional[Socket]:
