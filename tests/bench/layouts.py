@@ -3,7 +3,7 @@
 """Rulesets as text: ours, the least that works, and how Docker, Incus and libvirt lay theirs out.
 
 The peers' are written from what they load on Debian 13 for such networks and forwards: the same chains in the same order,
-one rule for one rule. All lead UDP ports of the host to guest 10.64.x.2, the port kept, and translate what guests send.
+one rule for one rule. All lead TCP ports of the host to guest 10.64.x.2, the port kept, and translate what guests send.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def ours(networks: int, forwards: int) -> str:
     ]
     target = f"{subnet(0)}.2"
     profiles[0]["forwards"] = [
-        {"protocol": "udp", "listen": port, "to_address": target, "to_port": port} for port in ports(forwards)
+        {"protocol": "tcp", "listen": port, "to_address": target, "to_port": port} for port in ports(forwards)
     ]
     made = expand(profiles, "nat", None)
     parsed: list[Policy | SourceNat | PortForward] = [
@@ -44,7 +44,7 @@ def ours(networks: int, forwards: int) -> str:
 
 def bare(_networks: int, forwards: int) -> str:
     """Connection tracking and two rules: nothing that forwards and translates can be shorter."""
-    dnat = f"udp dport {FIRST_PORT}-{FIRST_PORT + forwards} dnat to {subnet(0)}.2" if forwards else ""
+    dnat = f"tcp dport {FIRST_PORT}-{FIRST_PORT + forwards} dnat to {subnet(0)}.2" if forwards else ""
     return (
         "table ip bare {\n"
         f" chain pre {{ type nat hook prerouting priority -100; {dnat}\n }}\n"
@@ -91,8 +91,8 @@ def incus(networks: int, forwards: int) -> str:
         text += f"  oifname {name} tcp sport 53 accept\n  oifname {name} udp sport 53 accept\n"
         text += f"  oifname {name} icmp type {{ 3, 11, 12 }} accept\n  oifname {name} udp sport 67 accept\n }}\n"
     target = f"{subnet(0)}.2"
-    lead = "".join(f"  ip daddr {{host}} udp dport {port} dnat to {target}:{port}\n" for port in ports(forwards))
-    back = "".join(f"  ip saddr {target} ip daddr {target} udp dport {port} masquerade\n" for port in ports(forwards))
+    lead = "".join(f"  ip daddr {{host}} tcp dport {port} dnat to {target}:{port}\n" for port in ports(forwards))
+    back = "".join(f"  ip saddr {target} ip daddr {target} tcp dport {port} masquerade\n" for port in ports(forwards))
     if forwards:
         text += f" chain fwdprert.vn0 {{ type nat hook prerouting priority -100;\n{lead} }}\n"
         text += f" chain fwdout.vn0 {{ type nat hook output priority -100;\n{lead} }}\n"
@@ -114,9 +114,9 @@ def docker(networks: int, forwards: int) -> str:
         dnat += f"-A DOCKER -i {bridge} -j RETURN\n"
     target = f"{subnet(0)}.2"
     for port in ports(forwards):
-        dnat += f"-A DOCKER ! -i vn0 -p udp -m udp --dport {port} -j DNAT --to-destination {target}:{port}\n"
-        post += f"-A POSTROUTING -s {target}/32 -d {target}/32 -p udp -m udp --dport {port} -j MASQUERADE\n"
-        accept += f"-A DOCKER -d {target}/32 ! -i vn0 -o vn0 -p udp -m udp --dport {port} -j ACCEPT\n"
+        dnat += f"-A DOCKER ! -i vn0 -p tcp -m tcp --dport {port} -j DNAT --to-destination {target}:{port}\n"
+        post += f"-A POSTROUTING -s {target}/32 -d {target}/32 -p tcp -m tcp --dport {port} -j MASQUERADE\n"
+        accept += f"-A DOCKER -d {target}/32 ! -i vn0 -o vn0 -p tcp -m tcp --dport {port} -j ACCEPT\n"
     return (
         "*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n:DOCKER -\n"
         "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"

@@ -1,31 +1,58 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Sends the first packet of many UDP flows and prints what one costs: python3 packets.py ADDRESS FIRST COUNT FLOWS [SOURCE].
+"""Opens TCP connections to random ports and prints what one costs: python3 packets.py ADDRESS FIRST COUNT CONNECTIONS.
 
-Between namespaces of one machine a packet is taken all the way to the receiver's interface within the system call that
-sends it. So the time of that call is the cost of the path, and needs nobody to answer. Prints the median in microseconds.
+Between namespaces of one machine a packet is taken all the way within the system call that sends it, and so is the answer:
+the time of connect() is the cost of the path there and back, with nobody to wait for. Prints the median in microseconds.
+
+With --listen instead of an address: listens on all of these ports until it is ended.
 """
 
 import random
+import resource
+import selectors
 import socket
 import statistics
+import struct
 import sys
 import time
 
+RESET = struct.pack("ii", 1, 0)
+
+
+def connect(address, ports, flows):
+    clock, took = time.perf_counter_ns, []
+    for port in random.choices(ports, k=flows):
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            started = clock()
+            client.connect((address, port))
+            took.append(clock() - started)
+    return statistics.median(took) / 1000
+
+
+def listen(ports):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(ports) + 100, len(ports) + 100))
+    waiting = selectors.DefaultSelector()
+    for port in ports:
+        server = socket.create_server(("", port), backlog=128)
+        server.setblocking(False)
+        waiting.register(server, selectors.EVENT_READ, server)
+    print("listening", flush=True)
+    while True:
+        for key, _events in waiting.select():
+            try:
+                key.data.accept()[0].close()
+            except OSError:
+                continue  # it has been reset already
+
 
 def main():
-    address, first, count, flows = sys.argv[1], *map(int, sys.argv[2:5])
-    sockets = []
-    for _flow in range(flows):
-        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sender.connect((address, first + random.randrange(count)))
-        sockets.append(sender)
-    clock, took = time.perf_counter_ns, []
-    for sender in sockets:
-        started = clock()
-        sender.send(b"x")
-        took.append(clock() - started)
-    print(statistics.median(took) / 1000)
+    ports = range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3]))
+    if sys.argv[1] == "--listen":
+        listen(ports)
+    flows = int(sys.argv[4])
+    print(connect(sys.argv[1], ports, flows))
 
 
 if __name__ == "__main__":
