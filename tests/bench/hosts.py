@@ -51,9 +51,9 @@ def module_times(made: Bed, tasks: Sequence[tuple[str, Mapping[str, object]]]) -
     return [took for _name, took in play(made, str(playbook))]
 
 
-def memory_of_processes(host: Host) -> int:
-    """kB of all processes of the host, shared pages counted in parts (Pss)."""
-    script = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum }'"
+def memory_of_servers(host: Host) -> int:
+    """kB of all dnsmasq processes of the host, shared pages counted in parts (Pss)."""
+    script = "for p in $(pgrep -x dnsmasq); do cat /proc/$p/smaps_rollup; done 2>/dev/null | awk '/^Pss:/ { s += $2 } END { print s + 0 }'"
     return int(host.run(script).stdout)
 
 

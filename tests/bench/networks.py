@@ -4,7 +4,8 @@
 
 The role's time is all of it: Ansible's start, SSH, every module, the check of what was made. libvirt defines, starts and
 autostarts each network with virsh; Incus creates each with its client. A run counts when one dnsmasq per network listens on
-port 67. Memory is what all processes of the host have grown by, divided by the number of networks.
+port 67. Memory is that of all dnsmasq processes, divided by the number of networks; the daemons of libvirt and Incus, which run
+beside them, are not in it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from lab import Bed, Host
 
 from .harness import Bench, Goal, MissingError, seconds
-from .hosts import bed, memory_of_processes, play, subnet
+from .hosts import bed, memory_of_servers, play, subnet
 
 OURS, LIBVIRT, BATCH, INCUS = "this collection's role", "libvirt, virsh for each step", "libvirt, one virsh", "Incus"
 COMMUNITY = "community.libvirt in a playbook"
@@ -87,11 +88,11 @@ def profile(count: int) -> list[dict[str, object]]:
 
 
 def ours(made: Bed, host: Host, count: int, memory: dict[str, list[float]]) -> float:
-    before = memory_of_processes(host)
+    before = memory_of_servers(host)
     networks = profile(count)
     took = seconds(lambda: play(made, "tapestry.vmnet.nat", nat_networks=networks))
     wait_for_servers(host, count)
-    memory.setdefault(OURS, []).append((memory_of_processes(host) - before) / count)
+    memory.setdefault(OURS, []).append((memory_of_servers(host) - before) / count)
     play(made, "tapestry.vmnet.nat", nat_networks=networks, nat_state="absent")
     return took
 
@@ -116,10 +117,10 @@ def libvirt(host: Host, count: int, memory: dict[str, list[float]], make: Callab
             f"<dhcp><range start='{subnet(number)}.100' end='{subnet(number)}.200'/></dhcp></ip></network>"
         )
         host.run(f"cat > /tmp/vn{number}.xml", input=text)
-    before = memory_of_processes(host)
+    before = memory_of_servers(host)
     took = seconds(lambda: make(host, count))
     wait_for_servers(host, count)
-    memory.setdefault(LIBVIRT if make is one_by_one else BATCH, []).append((memory_of_processes(host) - before) / count)
+    memory.setdefault(LIBVIRT if make is one_by_one else BATCH, []).append((memory_of_servers(host) - before) / count)
     undo = [f"net-{verb} vn{number}" for number in range(count) for verb in ("destroy", "undefine")]
     host.run(["virsh", "-q", "; ".join(undo)], timeout=600)
     return took
@@ -127,7 +128,7 @@ def libvirt(host: Host, count: int, memory: dict[str, list[float]], make: Callab
 
 def incus(host: Host, count: int, memory: dict[str, list[float]]) -> float:
     host.run("incus network list", timeout=120)  # the first question starts the server
-    before = memory_of_processes(host)
+    before = memory_of_servers(host)
     options = "ipv6.address=none ipv4.nat=true"
     lines = [
         f"incus --quiet network create vn{number} ipv4.address={subnet(number)}.1/24 {options}"
@@ -135,7 +136,7 @@ def incus(host: Host, count: int, memory: dict[str, list[float]]) -> float:
     ]
     took = seconds(lambda: host.run("set -e\n" + "\n".join(lines), timeout=900))
     wait_for_servers(host, count)
-    memory.setdefault(INCUS, []).append((memory_of_processes(host) - before) / count)
+    memory.setdefault(INCUS, []).append((memory_of_servers(host) - before) / count)
     host.run("\n".join(f"incus --quiet network delete vn{number}" for number in range(count)), timeout=900)
     return took
 
