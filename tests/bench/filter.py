@@ -138,4 +138,4 @@ def outward(made: Bed, guests: dict[str, Node], flows: int, name: str, text: str
 def connect(client: Node, address: str, count: int, flows: int) -> float:
     program = ["python3", str(_PROGRAM), address, str(layouts.FIRST_PORT), str(count)]
     client.run([*program, "20"])  # neighbours are known, and the caches are warm
-    return float(client.run([*program, str(flows)]).stdout)
+    return float(client.run([*program, str(flows)], timeout=300).stdout)

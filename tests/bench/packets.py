@@ -35,7 +35,7 @@ def listen(ports):
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(ports) + 100, len(ports) + 100))
     waiting = selectors.DefaultSelector()
     for port in ports:
-        server = socket.create_server(("", port), backlog=128)
+        server = socket.create_server(("", port), backlog=4096)
         server.setblocking(False)
         waiting.register(server, selectors.EVENT_READ, server)
     print("listening", flush=True)
