@@ -13,7 +13,6 @@ from lab.command import Result
 from lab.waiting import wait_for
 
 # What all of the clients run when something happens: the variables that they set are what they were told.
-_SCRIPT_FILE = "/run/client.script"
 _SCRIPT = "#!/bin/sh\nenv > /run/client.$(ip netns identify).$reason\nexit 0\n"
 _TOLD = ("BOUND", "REBOOT", "RENEW", "BOUND6", "REBOOT6")
 
@@ -24,6 +23,7 @@ class Client:
     def __init__(self, host: Host, name: str) -> None:
         self.host = host
         self.name = name
+        self.script = f"/run/client-script.{name}"
 
     def run(self, command: str, *, check: bool = True, timeout: float = 60) -> Result:
         line = f"ip netns exec {self.name} sh -c {shlex.quote(command)}"
@@ -33,7 +33,7 @@ class Client:
         self, options: str = "", family: int = 4, *, patience: int = 30, release: bool = True
     ) -> dict[str, str]:
         """ISC's; without its own files, so that it is a new machine each time. It gives its lease back, unless told not to."""
-        files = f"-{family} -lf {self._file('leases')} -pf {self._file('pid')} -sf {_SCRIPT_FILE} {options}"
+        files = f"-{family} -lf {self._file('leases')} -pf {self._file('pid')} -sf {self.script} {options}"
         self.run(f"rm -f {self._file('*')}; timeout {patience} dhclient -1 {files} eth0", check=False)
         told = self.told()
         self.run(f"dhclient -r {files} eth0" if release else f"kill $(cat {self._file('pid')})", check=False)
@@ -43,7 +43,7 @@ class Client:
         """The lease is given back."""
         self.run(f"rm -f {self._file('*')} /var/lib/dhcpcd/*", check=False)
         self.run(
-            f"timeout 30 dhcpcd -{family} --waitip={family} --timeout 20 --script {_SCRIPT_FILE} --config /dev/null "
+            f"timeout 30 dhcpcd -{family} --waitip={family} --timeout 20 --script {self.script} --config /dev/null "
             f"--option domain_name_servers,host_name,ntp_servers,interface_mtu {options} eth0",
             check=False,
         )
@@ -78,8 +78,8 @@ class Client:
 @contextmanager
 def client(host: Host, bridge: str, mac: str, name: str = "client") -> Iterator[Client]:
     """A client on a bridge. It has a link-local IPv6 address when this returns."""
-    host.run(["sh", "-c", "cat > /run/client.script && chmod +x /run/client.script"], input=_SCRIPT)
     made = Client(host, name)
+    host.run(["sh", "-c", f"cat > {made.script} && chmod +x {made.script}"], input=_SCRIPT)
     host.run(f"ip netns add {name}")
     try:
         host.run(f"ip link add c-{name} type veth peer name eth0 address {mac} netns {name}")
@@ -88,7 +88,10 @@ def client(host: Host, bridge: str, mac: str, name: str = "client") -> Iterator[
         wait_for(f"{name}: a link-local address", lambda: _is_ready(made), timeout=10, interval=0.2)
         yield made
     finally:
-        host.run(f"ip netns pids {name} | xargs -r kill -9; ip netns del {name}; rm -rf /run/client.*", check=False)
+        host.run(
+            f"ip netns pids {name} | xargs -r kill -9; ip netns del {name}; rm -f /run/client*.{name} /run/client.{name}.*",
+            check=False,
+        )
 
 
 def _is_ready(made: Client) -> bool:

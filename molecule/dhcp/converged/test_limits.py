@@ -43,12 +43,17 @@ def test_who_asks_for_an_address_of_elsewhere_is_told_at_once(host: Host) -> Non
     """The server is the only one there (authoritative): it refuses instead of keeping silent."""
     with client(host, "vmnet8", "52:54:00:00:00:9b") as who:
         assert who.dhclient(release=False).get("ip_address")
-        who.run("cp /run/client.client.leases /run/lab.leases; sed -i s/192.168.233/172.16.9/ /run/lab.leases")
         who.run(
-            "rm -f /run/client.client.B*; timeout 20 dhclient -1 -v -lf /run/lab.leases -pf /run/client.client.pid"
-            " -sf /run/client.script eth0 2> /run/client.said",
+            "cp /run/client.client.leases /run/client-leases.client; sed -i s/192.168.233/172.16.9/ /run/client-leases.client"
+        )
+        who.run(
+            "rm -f /run/client.client.B*; timeout 20 dhclient -1 -v -lf /run/client-leases.client -pf /run/client.client.pid"
+            f" -sf {who.script} eth0 2> /run/client-said.client",
             check=False,
         )
         assert (
-            "DHCPNAK" in who.run("cat /run/client.said; kill $(cat /run/client.client.pid); rm /run/lab.leases").stdout
+            "DHCPNAK"
+            in who.run(
+                "cat /run/client-said.client; kill $(cat /run/client.client.pid); rm /run/client-leases.client"
+            ).stdout
         )

@@ -72,8 +72,8 @@ def test_an_isolated_guest_has_no_router_and_no_default_route(guests: Guests, le
 )
 def test_a_guest_is_known_by_its_client_id(host: Host, mac: str, client_id: str, address: str, name: str) -> None:
     with client(host, "vmnet8", mac) as who:
-        who.run(f"printf 'send dhcp-client-identifier %s;' '{client_id}' > /run/client.conf")
-        told = who.dhclient("-cf /run/client.conf")
+        who.run(f"printf 'send dhcp-client-identifier %s;' '{client_id}' > /run/client-conf.client")
+        told = who.dhclient("-cf /run/client-conf.client")
         assert (told.get("ip_address"), told.get("host_name")) == (address, name), told
 
 
