@@ -17,6 +17,7 @@ from verify import Run, Scenario, run_playbook, snapshots
 
 NEW_NETWORK = {"bridge": "vmnet7", "addresses": ["10.7.0.1/24"], "ranges": ["10.7.0.10-10.7.0.20"]}
 NO_TAPS: dict[str, Any] = {"tapestry.vmnet.taps": {"taps": []}}
+NO_FORWARDS: dict[str, Any] = {"tapestry.vmnet.port_forwards": {"port_forwards": []}}  # needs pyroute2
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ def play(scenario: Scenario, directory: Path, task: dict[str, Any], **keywords: 
         ),
         pytest.param(
             "/usr/lib/python3/dist-packages/pyroute2",
-            NO_TAPS,
+            NO_FORWARDS,
             "its package is python3-pyroute2",
             id="pyroute2",
         ),
@@ -90,7 +91,7 @@ def test_under_another_python_the_modules_find_the_one_that_has_pyroute2(
     for host in bed.hosts.values():
         host.run("python3 -m venv --without-pip /root/other")
     try:
-        run = play(scenario, tmp_path, NO_TAPS, vars={"ansible_python_interpreter": "/root/other/bin/python3"})
+        run = play(scenario, tmp_path, NO_FORWARDS, vars={"ansible_python_interpreter": "/root/other/bin/python3"})
     finally:
         for host in bed.hosts.values():
             host.run("rm -r /root/other")
