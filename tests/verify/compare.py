@@ -28,6 +28,8 @@ def _lasting(snapshot: Snapshot) -> Snapshot:
     return snapshot | {
         "units": _without(_DISPATCHER, _without(_FIRST_BOOT, snapshot["units"])),
         "processes": _without(_DISPATCHER, snapshot["processes"]),
+        # What a router has told may be there twice, until it expires: as it was moved, and as it was told again.
+        "routes": list(dict.fromkeys(snapshot["routes"])),
         "sysctls": _without(_OF_PORTS, snapshot["sysctls"]),
         # A process id has as many digits as it happens to have.
         "files": [re.sub(r"(/pid \S+ \S+) \d+$", r"\1", line) for line in _without(_REMEMBERED, snapshot["files"])],

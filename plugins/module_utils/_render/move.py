@@ -17,6 +17,7 @@ _FOREVER = 2**32 - 1
 _STATES = frozenset(
     {"linkdown", "dead", "offload", "offload_failed", "rt_offload", "rt_trap", "trap", "pervasive", "cache"}
 )
+_CONNECTED = re.compile(r" proto kernel .* expires ")  # comes with its address, and goes without it
 _LENT = re.compile(r" proto (dhcp|ra)\b")
 _BY_ITSELF = ("local", "broadcast", "anycast", "multicast")
 _FLAGS = ("noprefixroute", "mngtmpaddr", "home", "autojoin")
@@ -37,7 +38,11 @@ def batch(before: Iterable[Station], after: Iterable[Station]) -> str:
         come += [f"address replace {_address(a, will.name)}" for a in has if a not in had]
         go += [f"address del {a.cidr} {dev}" for a in had if a.cidr not in {b.cidr for b in has}]
         had_routes, has_routes = ([*i.routes, *i.learned] for i in (was, will))
-        routes += [f"route replace {route}" for route in _gateways_last(has_routes) if route not in had_routes]
+        routes += [
+            f"route replace {route}"
+            for route in _gateways_last(has_routes)
+            if route not in had_routes and not _CONNECTED.search(route)
+        ]
         routes += [f"rule add {rule}" for rule in will.rules if rule not in was.rules and not _is_ipv6_rule(rule)]
         go += [f"route del {_key(route)}" for route in had_routes if route not in has_routes]
         go += [f"rule del {rule}" for rule in was.rules if rule not in will.rules and not _is_ipv6_rule(rule)]
