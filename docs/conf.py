@@ -2,7 +2,6 @@
 
 from docutils import nodes
 
-extensions.append("myst_parser")  # noqa: F821
 html_title = "tapestry.vmnet"
 html_theme_options = {"navigation_with_keys": True}
 html_static_path = ["static"]
@@ -32,7 +31,7 @@ def without_contents(_app, tree):
 def short_names(_app, env):
     """In the list of pages, `nat module` does for `tapestry.vmnet.nat module - Manage source NAT of ...`."""
     for page, contents in env.tocs.items():
-        name, _, kind = page.rpartition("_")
+        name, kind = page.rpartition("_")[::2]
         if kind in ("module", "filter", "role") and "/" not in page:
             reference = next(iter(contents.findall(nodes.reference)))
             reference.children = [nodes.Text(f"{name} {kind}")]
@@ -45,6 +44,7 @@ def with_readmes(_app, page, source):
 
 
 def setup(app):
+    app.setup_extension("myst_parser")
     app.connect("source-read", with_readmes)
     app.connect("env-updated", short_names)
     app.connect("doctree-read", without_contents)

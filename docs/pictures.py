@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, tapestry.vmnet contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws the pictures of the README and the guides.
 
-docs/pictures.py writes docs/docsite/rst/images/*.svg; docs/pictures.py --check says which of them are not what it would write.
+python3 docs/pictures.py writes docs/docsite/rst/images/*.svg; with --check it says which of them are not what it would write.
 """
 
 from __future__ import annotations

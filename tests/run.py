@@ -155,7 +155,7 @@ def steps() -> list[Step]:
             *("--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "."),
         ),
         lint("site", "docs/build"),
-        lint("pictures", "docs/pictures.py", "--check"),
+        lint("pictures", "python3", "docs/pictures.py", "--check"),
         lint("galaxy", "tests/galaxy/run"),
         lint("dependencies", "tests/galaxy/introspect"),
     ]

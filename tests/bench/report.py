@@ -61,7 +61,7 @@ def page(directory: Path) -> str:
 def write_page(text_file: Path, directory: Path) -> None:
     """Put the results between the marks of a page."""
     text = text_file.read_text()
-    before, _, rest = text.partition(BEGIN)
+    before, rest = text.partition(BEGIN)[::2]
     text_file.write_text(f"{before}{BEGIN}\n\n{page(directory)}\n{END}{rest.partition(END)[2]}")
 
 

@@ -53,7 +53,7 @@ def serve(port):
                 continue
             pending += part
             while b"\n" in pending:
-                line, _, pending = pending.partition(b"\n")
+                line, pending = pending.partition(b"\n")[::2]
                 try:
                     request = json.loads(line)
                 except ValueError:

@@ -63,7 +63,7 @@ def pack(tree: Path, archive: Path) -> None:
 def _with_dependencies(modules: Path) -> list[Path]:
     """In the order of insmod."""
     entries = (line.partition(":") for line in (modules / "modules.dep").read_text().splitlines())
-    depends = {name: needed.split() for name, _, needed in entries}
+    depends = {name: needed.split() for name, _colon, needed in entries}
     found: dict[str, None] = {}
     built_in = {_name(Path(line)) for line in (modules / "modules.builtin").read_text().splitlines()}
     for module in [module for module in _MODULES if module not in built_in]:

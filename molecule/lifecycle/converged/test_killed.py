@@ -22,7 +22,8 @@ LOOK = """
 ip -details link; ip -o link show up | cut -d: -f2; ip -o addr; nft list ruleset; sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding
 find /etc/vmnet /run/vmnet* /var/lib/vmnet /var/lib/private /etc/systemd /etc/sysctl.d -not -name pid -printf '%p %m %l\\n' | sort
 find /etc/vmnet /etc/systemd/system /etc/sysctl.d -type f | sort | xargs -r sha256sum
-systemctl list-units --all --plain --no-legend 'vmnet*' | grep -v ^vmnet-watch.service | awk '{print $1, $2, $3}' | sort; systemctl list-unit-files --no-legend 'vmnet*' | sort
+systemctl list-units --all --plain --no-legend 'vmnet*' | grep -v ^vmnet-watch.service | awk '{print $1, $2, $3}' | sort
+systemctl list-unit-files --no-legend 'vmnet*' | sort
 pgrep -a dnsmasq | cut -d' ' -f2-
 """
 
@@ -30,7 +31,8 @@ pgrep -a dnsmasq | cut -d' ' -f2-
 def look(host: Host) -> list[str]:
     """The host, but for what differs from time to time: counters, timers, lifetimes, and numbers of interfaces."""
     told = host.run(
-        f"{{ {LOOK} }} 2>/dev/null | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/(timer|valid_lft|state) +[0-9.a-zA-Z]+//g; s/<[^>]*>//; s/ (qdisc|port_no|port_id) [0-9a-z]+//g; s/(packets|bytes) [0-9]+//g'"
+        f"{{ {LOOK} }} 2>/dev/null | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/(timer|valid_lft|state) +[0-9.a-zA-Z]+//g; s/<[^>]*>//;"
+        f" s/ (qdisc|port_no|port_id) [0-9a-z]+//g; s/(packets|bytes) [0-9]+//g'"
     )
     return told.lines
 

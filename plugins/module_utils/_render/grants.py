@@ -33,7 +33,7 @@ def of_ufw(text: str) -> tuple[list[Grant], list[str]]:
         match = _TUPLE.fullmatch(line)
         if not match:
             continue
-        ways = " ".join(f"{way} on {name}" for way, _, name in (part.partition("_") for part in match[2].split("!")))
+        ways = " ".join(f"{way} on {name}" for way, name in (part.partition("_")[::2] for part in match[2].split("!")))
         rule = f"{'route ' if match[1] else ''}allow {ways}"
         scope, bridge = parse_mark(bytes.fromhex(match[3] or "").decode(errors="replace"))
         if scope:

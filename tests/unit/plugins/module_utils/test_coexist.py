@@ -166,6 +166,7 @@ def match(key: str, right: Any, op: str = "==", what: str = "meta") -> Any:
     return {"match": {"op": op, "left": {what: {"key": key}}, "right": right}}
 
 
+SOURCE = {"payload": {"protocol": "ip", "field": "saddr"}}
 IIF = {"meta": {"key": "iifname"}}
 ACCEPT: Any = {"accept": None}
 
@@ -186,7 +187,7 @@ ACCEPT: Any = {"accept": None}
         ([match("mark", 7), ACCEPT], False),
         ([{"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 443}}, ACCEPT], True),
         ([{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": {"range": [400, 500]}}}, ACCEPT], False),
-        ([{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": {"prefix": {"addr": "192.168.233.0", "len": 24}}}}, ACCEPT], False),
+        ([{"match": {"op": "==", "left": SOURCE, "right": {"prefix": {"addr": "192.168.233.0", "len": 24}}}}, ACCEPT], False),
         ([{"vmap": {"key": IIF, "data": {"set": [["vmnet8", {"jump": {"target": "other"}}]]}}}], False),
         ([{"vmap": {"key": IIF, "data": {"set": [["vmnet9", {"jump": {"target": "other"}}]]}}}], True),
         ([{"vmap": {"key": {"concat": [IIF, {"meta": {"key": "oifname"}}]}, "data": "@pairs"}}], False),

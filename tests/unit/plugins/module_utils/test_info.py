@@ -140,7 +140,7 @@ DRIFTS: list[tuple[str, Callable[[State], None], list[Drift]]] = [
 ]
 
 
-@pytest.mark.parametrize(("what", "happens", "found"), DRIFTS, ids=[what for what, _, _ in DRIFTS])
+@pytest.mark.parametrize(("what", "happens", "found"), DRIFTS, ids=[drift[0] for drift in DRIFTS])
 def test_drift_is_what_differs_from_the_records(
     what: str, happens: Callable[[State], None], found: list[Drift]
 ) -> None:
