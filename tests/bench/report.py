@@ -82,10 +82,11 @@ def table(comparison: Comparison) -> str:
         lines.append(f"| {name} | {number(figures.median)} | {figures.spread:.0%}{noisy} | {extremes} | {share} |")
     for goal in comparison.goals:
         ratio = comparison.ratio(goal.ours, goal.other)
-        if ratio is None:
-            said = "cannot be said: one of them is missing"
-        else:
-            said = f"it is {ratio:.2f}, {'reached' if ratio <= goal.ratio else '**missed**'}"
+        said = (
+            "cannot be said: one of them is missing"
+            if ratio is None
+            else f"it is {ratio:.2f}, {'reached' if ratio <= goal.ratio else '**missed**'}"
+        )
         lines.append(f"\nGoal: *{goal.ours}* at most {goal.ratio:g} of *{goal.other}*: {said}.")
     runs = max((len(figures.samples) for figures in comparison.figures.values()), default=0)
     lines.append(f"\n{runs} run{'s' if runs != 1 else ''} of each, in turns.")

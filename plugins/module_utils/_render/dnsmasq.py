@@ -396,10 +396,11 @@ def _parse_reservations(lines: Iterable[str], options: Iterable[str]) -> Iterabl
         for word in words[:-1]:
             if word.startswith("id:"):
                 identifier = word[len("id:") :]
-                if _FOR_DHCPV6 in words:
-                    reservation = replace(reservation, duid=identifier)
-                else:
-                    reservation = replace(reservation, client_id=identifier)
+                reservation = (
+                    replace(reservation, duid=identifier)
+                    if _FOR_DHCPV6 in words
+                    else replace(reservation, client_id=identifier)
+                )
             elif _MAC.fullmatch(word):
                 reservation = replace(reservation, mac=word)
         inside = [word for word in words[:-1] if word.startswith("[")]
