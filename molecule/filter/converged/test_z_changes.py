@@ -61,7 +61,10 @@ def test_peers_are_let_in_one_way_and_shut_out_again_with_what_they_had_begun(
     # A connection that is never idle, and what it hears
     to = f"TCP4:{addresses[4]['isolated']}:80"
     guests["nat"].spawn(f"(while sleep 0.3; do echo tick; done) | socat - {to} > /tmp/heard")
-    heard = lambda: int(guests["nat"].run("grep -c tick /tmp/heard", check=False).stdout or 0)  # noqa: E731
+
+    def heard() -> int:
+        return int(guests["nat"].run("grep -c tick /tmp/heard", check=False).stdout or 0)
+
     wait_for("an answer", heard, timeout=20)
     change(scenario)
     for family in (4, 6):
