@@ -18,9 +18,9 @@ OWN = {
     "ufw": "ufw reload",
     "virt": "systemctl restart libvirtd",
 }
-EVENTS = [
-    "OWN",
-    "nft flush ruleset; OWN",
+EVENTS = ["OWN", "nft flush ruleset; OWN"]
+# The same wherever they happen.
+ON_ONE = [
     "systemctl start nftables; OWN",
     "systemctl restart nftables; OWN",
     "systemctl reload nftables; OWN",
@@ -33,20 +33,15 @@ def has_table(host: Host) -> bool:
     return "table inet vmnet" in host.run("nft list tables").lines
 
 
-@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("event", [*EVENTS, *ON_ONE])
 def test_guests_have_what_is_promised_after(host: Host, broken: Callable[[], list[str]], event: str) -> None:
+    if event in ON_ONE and host.name != "virt":
+        pytest.skip("it is the same on all hosts; on one of them it is seen")
     host.run(event.replace("OWN", OWN[host.name]), timeout=120)
     wait_for(f"{host}: the table", lambda: has_table(host), timeout=30)
     if host.name == "dock":  # its rules may come after ours
         wait_for(f"{host}: our rules", lambda: "vmnet8" in host.run("iptables -S DOCKER-USER").stdout, timeout=30)
     assert broken() == []
-
-
-def test_a_flush_alone_leaves_guests_what_is_promised(host: Host, broken: Callable[[], list[str]]) -> None:
-    host.run("nft flush ruleset")
-    wait_for(f"{host}: the table", lambda: has_table(host), timeout=30)
-    assert broken() == []
-    host.run(OWN[host.name] if host.name != "fire" else "systemctl restart firewalld", timeout=120)
 
 
 def test_no_unit_has_failed(host: Host) -> None:
