@@ -55,7 +55,8 @@ def remove(plan: Plan) -> None:
     for leases in gone:
         if os.path.islink(leases.name):
             os.unlink(leases.name)
-        for root in _ROOTS:
+        # What its process has read goes with its unit, unless somebody has removed the unit from under it.
+        for root in (*_ROOTS, layout.DHCP_LOADED):
             files.remove_tree(f"{root}/{os.path.basename(leases.name)}")
     for root in (*_ROOTS, layout.DHCP_LOADED) if gone else ():
         files.remove_if_empty(root)

@@ -54,15 +54,20 @@ def start(plan: Plan) -> None:
     if not enable and any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs()):
         run([_systemctl(), "daemon-reload"])
     _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
-    running = [(old, new) for old, new in wanted if new.active and new not in fresh]
+    running = [(old, new) for old, new in wanted if new.active and new not in fresh and not _runs_so(old, new)]
     reload = [new for old, new in running if isinstance(old, Unit) and _takes_reload(old, new)]
     _systemctl_all("restart", [new for _old, new in running if new not in reload])
     _systemctl_all("reload", reload)
 
 
+def _runs_so(old: object, new: Unit) -> bool:
+    """Whether all that changes is what happens at boot. A socket takes no reload, and nobody likes a restart for nothing."""
+    return isinstance(old, Unit) and replace(old, enabled=new.enabled) == new
+
+
 def _takes_reload(old: Unit, new: Unit) -> bool:
     """Whether the process can stay: it runs, and only what it reads again has changed."""
-    return old == replace(new, enabled=old.enabled, reloaded_with=old.reloaded_with)
+    return replace(old, enabled=new.enabled, reloaded_with=new.reloaded_with) == new
 
 
 def _systemctl_all(verb: str, units: list[Unit], *options: str) -> None:
