@@ -46,7 +46,9 @@ def read() -> list[Resource]:
     routes = [
         found
         for option, ipv6 in (("-4", False), ("-6", True))
-        for found in move.parse_routes(run([ip, option, "-oneline", "route", "show", "table", "all"]).stdout, ipv6)
+        for found in move.parse_routes(
+            run([ip, option, "-oneline", "route", "show", "table", "all"], check=ipv6 is False).stdout, ipv6
+        )
     ]
     rules = [
         found
