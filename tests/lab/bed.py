@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from . import namespaces, processes, ssh
+from . import limits, namespaces, processes, ssh
 from .capture import Capture, capture
 from .command import LabError, run
 from .host import Host
@@ -61,6 +61,7 @@ class Bed:
         if replace:
             bed.down()
         bed.state.claim()
+        limits.make_room()
         try:
             bed._make(hosts, key.with_suffix(".pub").read_text())
         except BaseException:
@@ -94,6 +95,7 @@ class Bed:
             record = self.state.read()
         except LabError:  # interrupted before the first line was written: nothing was made
             shutil.rmtree(self.state.directory)
+            limits.put_back()
             return
         ssh.forget_connections(self.state, now=True)
         processes.kill_all(self.name)
@@ -104,6 +106,7 @@ class Bed:
         for mount in reversed(record.mounts):
             _unmount(Path(mount))
         shutil.rmtree(self.state.directory)
+        limits.put_back()
 
     def _make(self, hosts: Mapping[str, str], public_key: str) -> None:
         with self.state.change() as record:

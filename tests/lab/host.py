@@ -81,7 +81,7 @@ class Host(Node):
         argv = ["systemd-nspawn", "--quiet", f"--directory={self.directory / 'root'}", "--settings=no"]
         # nspawn keeps a directory by the machine's name, which two at once would take away from each other.
         argv += [
-            f"--machine={self.state.bed}-{self.name}",
+            f"--machine={self.state.bed}-{self.name}".replace("_", "-"),
             f"--hostname={self.name}",
             "--register=no",
             "--keep-unit",
