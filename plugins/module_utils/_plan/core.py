@@ -52,7 +52,8 @@ class Plan:
 
     before: State
     after: State
-    # What comes with the first entry and goes with the last. An earlier task may bring it, so a prediction leaves it out.
+    # What comes with the first entry and goes with the last, or with what else is shown. An earlier task may bring it, so a
+    # prediction leaves it out.
     implied: frozenset[Key] = frozenset()
 
     @property

@@ -10,6 +10,7 @@ back, and what is in our table without being recorded goes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Callable
 
 from .._model import layout, net, port_forward
@@ -89,7 +90,10 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
             after[PROGRAM.key] = PROGRAM
         boot.put_file(after, layout.PROGRAM, ruleset.program() if elements else "")
         _set_parameters(before, after, elements.values())
-        return boot.complete(request, before, after)
+        planned = boot.complete(request, before, after)
+        # The file says what the parameters do. What was in it before is what earlier tasks of a play have made of it.
+        written_down = {Key(File.kind, layout.SYSCTLS)} if planned.only(Sysctl.kind) else set()
+        return replace(planned, implied=planned.implied | written_down)
 
     return plan
 
