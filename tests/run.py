@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -169,15 +170,18 @@ def is_setup(name: str) -> bool:
 # `all` has sanity as a part of core, and core is the short form of matrix.
 APART = ("sanity", "matrix:")
 
+# Written, and not seen to pass as a whole yet. By name they run; a group skips them, says so and counts them as skipped.
+NOT_YET: dict[str, str] = {}
+
 
 def choose(names: list[str], known: list[Step]) -> list[Step]:
     """The named steps and groups with all they need, in the order of steps()."""
     by_name = {step.name: step for step in known}
     groups = {
         "lint": [name for name in by_name if name.startswith("lint:")],
-        "scenarios": [name for name in by_name if name.startswith("scenario:")],
+        "scenarios": [name for name in by_name if name.startswith("scenario:") and name not in NOT_YET],
         "matrix": [name for name in by_name if name.startswith("matrix:")],
-        "all": [name for name in by_name if not is_setup(name) and not name.startswith(APART)],
+        "all": [name for name in by_name if not is_setup(name) and not name.startswith(APART) and name not in NOT_YET],
     }
     wanted: set[str] = set()
     queue = [name for given in names for name in groups.get(given, [given])]
@@ -324,8 +328,8 @@ def say(what: str, rest: str) -> None:
     print(f"{what:>7}  {rest}", flush=True)
 
 
-def report(chosen: list[Step], ended: list[Running]) -> int:
-    """Say what happened, the most useful last; returns the exit status."""
+def report(chosen: list[Step], ended: list[Running], skipped: Mapping[str, str]) -> int:
+    """Say what happened, the most useful last; returns the exit status. `skipped` steps are given with the reason."""
     failed = [each for each in ended if each.failure]
     left_out = [step for step in chosen if step not in [each.step for each in ended]]
     for each in failed:
@@ -339,8 +343,11 @@ def report(chosen: list[Step], ended: list[Running]) -> int:
     for step in left_out:
         print(f"{step.name:24}{'':8}  not run: it needs {', '.join(step.needs)}")
 
+    for name, why in skipped.items():
+        print(f"{name:24}{'':8}  skipped: {why}")
+
     counted = [each for each in ended if each.step.counts]
-    total = {"passed": 0, "failed": 0, "skipped": 0}
+    total = {"passed": 0, "failed": 0, "skipped": len(skipped)}
     # A step that fails outside pytest is a failure too, or a green line would follow a red run.
     total["failed"] = len([each for each in failed if not each.step.counts]) + len(left_out)
     for each in counted:
@@ -381,7 +388,9 @@ def main() -> int:
     chosen = choose(options.names, known)
     if not chosen:
         sys.exit(f"tests/run.py: {' '.join(options.names)}: there is none yet")
-    return report(chosen, run(chosen, options.jobs))
+    groups = {"all", "scenarios"}.intersection(options.names)
+    skipped = {name: why for name, why in NOT_YET.items() if groups and name not in options.names}
+    return report(chosen, run(chosen, options.jobs), skipped)
 
 
 if __name__ == "__main__":

@@ -279,6 +279,9 @@ def _seen_bridge(live: Bridge, recorded: Optional[Bridge], wanted: Optional[Brid
     ports = {p for bridge in known for p in bridge.ports or ()}
     # In the order that was asked for, so that only membership is compared.
     order = {a: i for bridge in known for i, a in enumerate(bridge.addresses or ())}
+    if recorded and live.stp and live.ageing_time == 2 * (live.forward_delay or 0):
+        # While the spanning tree changes, the kernel ages faster and does not tell what it goes back to (br_stp.c).
+        live = replace(live, ageing_time=recorded.ageing_time)
     return replace(
         live,
         addresses=tuple(sorted(addresses.intersection(live.addresses or ()), key=lambda a: order[a])),

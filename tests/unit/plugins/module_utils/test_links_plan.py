@@ -540,6 +540,14 @@ def test_a_bridge_that_lost_its_mark_is_still_ours_to_remove(wish: dict[str, Any
     assert get(made(bridges(*entries, **wish), before), Bridge, "vmnet1") is None
 
 
+def test_the_shorter_ageing_time_during_a_change_of_the_spanning_tree_is_no_difference() -> None:
+    wish = bridges(bridge_entry(name="br0", stp=True, forward_delay=4, ageing_time=60))
+    state = made(wish, {})
+    bridge = get(state, Bridge, "br0")
+    assert not plan_bridges(wish, {**state, bridge.key: replace(bridge, ageing_time=8)})
+    assert plan_bridges(wish, {**state, bridge.key: replace(bridge, ageing_time=9)})
+
+
 # Any host, any requests
 
 NAMES = ("br0", "br1", "vnet0", "vnet1", "eth0")
