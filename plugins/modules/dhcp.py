@@ -14,8 +14,9 @@ description:
   - Without systemd, or with O(service_manager=none), it is a plain daemon with the same files, which gives up being root after its
     start. The script C(/etc/vmnet/restore) starts it at boot; nothing starts it again after a crash but the next run.
   - It answers on its own bridge only, and leaves other DNS and DHCP servers of the host alone.
-  - A change of reservations, options, routes, MTU, names with their addresses, or forwarders is taken over by the running server.
-    Any other change, such as of a range or of a record that is no address, restarts that one server, which keeps its leases.
+  - A change of reservations, options, routes, names with their addresses, or forwarders is taken over by the running server.
+    Any other change, such as of a range, of a record that is no address, or of which guests have options of their own, restarts
+    that one server, which keeps its leases.
     The difference shows a reload as C(reloaded_with) and a restart as C(started_with) of the service.
   - What a reservation gave is taken back when it goes. The guest asks again when half of its lease time is over.
   - The bridge need not be there yet; the server waits for it.
@@ -84,7 +85,9 @@ options:
             type: list
             elements: str
           options:
-            description: DHCPv4 options of this guest, before those of the network; as in O(dhcp[].options).
+            description:
+              - DHCPv4 options of this guest, before those of the network; as in O(dhcp[].options).
+              - Other values are taken over by the running server; the first option of a guest and the last restart it.
             type: dict
       autostart:
         description: Whether the service is started at boot. If not, the next run starts it.

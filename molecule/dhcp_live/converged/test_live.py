@@ -17,6 +17,9 @@ from verify import Client, Run, Scenario, client, run_task
 UNIT = "vmnet-dhcp@vmnet8.service"
 STRANGER, WEB, DB, NEW = "52:54:00:00:00:99", "52:54:00:00:00:65", "52:54:00:00:00:66", "52:54:00:00:00:70"
 
+RANGES = ["192.168.233.100-192.168.233.200", "fd00:233::1000-fd00:233::1fff"]
+DHCP = {"ranges": RANGES, "ipv6": "stateful"}
+
 
 class Server:
     """The server of vmnet8 on a host, and what the inventory says of it."""
@@ -122,7 +125,16 @@ def _differing(run: Run, host: str) -> str:
         ),
         pytest.param({"dns": {"records": [{"name": "scanner", "addresses": ["192.168.233.78"]}]}}, id="another record"),
         pytest.param({"dns": {"domain_forwarders": {"corp.example": ["10.0.0.53"]}}}, id="a forwarder of a domain"),
-        pytest.param({"mtu": 1400}, id="another MTU"),
+        pytest.param(
+            {
+                "dhcp": {
+                    **DHCP,
+                    "options": {"ntp-server": "192.168.233.9"},
+                    "routes": [{"to": "10.0.0.0/8", "via": "192.168.233.9"}],
+                }
+            },
+            id="options and routes",
+        ),
     ],
 )
 def test_the_process_and_all_leases_stay(server: Server, host: Host, fields: dict[str, Any]) -> None:
@@ -140,6 +152,7 @@ def test_the_process_and_all_leases_stay(server: Server, host: Host, fields: dic
     [
         pytest.param({"dhcp": {"ranges": ["192.168.233.100-192.168.233.210"], "ipv6": "stateful"}}, id="a range"),
         pytest.param({"dns": {"records": [{"name": "www", "cname": "web"}]}}, id="a record that is no address"),
+        pytest.param({"mtu": 1400}, id="what router advertisements say"),
     ],
 )
 @pytest.mark.usefixtures("web")
@@ -154,7 +167,7 @@ def test_what_takes_a_restart_says_so_and_keeps_the_leases(server: Server, host:
 def test_a_new_reservation_and_its_name_are_served_at_once(server: Server, host: Host) -> None:
     server.apply(server.changed(guests=lambda g: [*g, {"name": "new", "mac": NEW, "addresses": ["192.168.233.30"]}]))
     assert server.resolves("new") == "192.168.233.30"
-    with client(host, "vmnet8", NEW) as new:
+    with client(host, "vmnet8", NEW, name="new") as new:
         told = new.dhclient()
         assert (told["ip_address"], told["host_name"]) == ("192.168.233.30", "new")
 
@@ -167,8 +180,11 @@ def test_a_record_comes_changes_and_goes(server: Server) -> None:
 
 
 def test_a_new_option_is_told_at_the_next_request(server: Server, web: Client) -> None:
-    server.apply(server.changed(guests=lambda g: [{**g[0], "options": {"ntp-server": "192.168.233.9"}}, g[1]]))
-    assert web.dhclient(release=False).get("ntp_servers") == "192.168.233.9"
+    """Also one of a guest's own: that it has any takes a restart, another value does not."""
+    for value in ("192.168.233.8", "192.168.233.9"):
+        own = {"options": {"ntp-server": value}}
+        server.apply(server.changed(guests=lambda g, own=own: [{**g[0], **own}, g[1]]))
+        assert web.dhclient(release=False).get("ntp_servers") == value
 
 
 def test_an_address_is_free_at_once_when_its_reservation_goes(server: Server, host: Host, web: Client) -> None:

@@ -23,7 +23,7 @@ from .._model.dns import Dns, Record, Service, short
 
 MARK = "# vmnet:"
 RA_INTERVAL, RA_LIFETIME = 600, 1800  # seconds; dnsmasq's own
-IPXE_OPTION = 175
+IPXE_OPTION, CLIENT_ID_OPTION = 175, 61
 CHECKSUM_PREF = 26726  # of our filter, among those that others may have on the same bridge
 
 _OF_GUEST = "guest-"  # begins the tag of a guest with options of its own
@@ -220,6 +220,7 @@ def _conf(network: DhcpNetwork) -> Iterable[str]:
     if network.known_only:
         yield "dhcp-ignore=tag:!known"
     yield from _ranges(network)
+    yield from _tags(network)
     yield from (f"dhcp-option-force={_option(option)}" for option in network.forced_options)
     if network.boot:
         yield from _boot(network.boot)
@@ -265,6 +266,19 @@ def _lease_max(network: DhcpNetwork) -> int:
 def _served(network: DhcpNetwork) -> list[net.Network]:
     """The subnets of which addresses are handed out."""
     return [*network.subnets(4), *(network.subnets(6) if network.ipv6 == "stateful" else ())]
+
+
+def _tags(network: DhcpNetwork) -> Iterable[str]:
+    """Guests that have options of their own.
+
+    Not as ``set:`` in the file of reservations: dnsmasq 2.90 chains such a tag to others of a request, and frees them all when
+    it reads that file again, from which it dies (option.c, dhcp_netid_list_free; rfc2131.c, dhcp_reply).
+    """
+    for r in network.reservations:
+        if r.options and r.mac:
+            yield f"dhcp-mac=set:{_tag(r)},{r.mac}"
+        if r.options and r.client_id:
+            yield f"dhcp-match=set:{_tag(r)},{CLIENT_ID_OPTION},{r.client_id}"
 
 
 def _ranges(network: DhcpNetwork) -> Iterable[str]:
@@ -347,14 +361,13 @@ def _tag(reservation: Reservation) -> str:
 
 def _reservations(network: DhcpNetwork) -> Iterable[str]:
     for r in network.reservations:
-        tags = [f"set:{_tag(r)}"] if r.options else []
         four = r.of_family(4)
         six = [f"[{a}]" for a in reversed(r.of_family(6))]  # dnsmasq prefers the last
         known_by = [*([r.mac] if r.mac else []), *([f"id:{r.client_id}"] if r.client_id else [])]
         if known_by:
-            yield ",".join([*tags, *known_by, *_words(four[:1]), *([] if r.duid else six), r.name])
+            yield ",".join([*known_by, *_words(four[:1]), *([] if r.duid else six), r.name])
         if r.duid:
-            yield ",".join([*tags, _FOR_DHCPV6, f"id:{r.duid}", *six, r.name])
+            yield ",".join([_FOR_DHCPV6, f"id:{r.duid}", *six, r.name])
         for address in four[1:]:
             yield f"id:{_NOBODY}:{address.packed.hex(':')},{address}"
 

@@ -242,7 +242,7 @@ def test_a_guest_that_takes_routes_keeps_its_default_route() -> None:
 
 LIVE = [
     {"reservations": [WEB]},
-    {"reservations": [{**WEB, "client_id": "web-1", "duid": "00:01:02", "options": {"ntp-server": "192.168.233.9"}}]},
+    {"reservations": [{**WEB, "client_id": "web-1", "duid": "00:01:02"}]},
     {"options": {"ntp-server": "192.168.233.9"}},
     {"routes": [{"to": "10.0.0.0/8", "via": "192.168.233.9"}]},
     {"mtu": 1400},
@@ -252,6 +252,7 @@ LIVE = [
 RESTARTS = [
     {"ranges": ["192.168.233.100-192.168.233.199"]},
     {"lease_time": "2h"},
+    {"reservations": [{**WEB, "options": {"ntp-server": "192.168.233.9"}}]},
     {"forced_options": {"ntp-server": "192.168.233.9"}},
     {"boot": {"file": "pxelinux.0"}},
     {"dns": {"domain": "x.y", "forwarders": ["8.8.8.8"]}},  # the host's own resolvers are not asked any more
@@ -267,6 +268,16 @@ def test_what_dnsmasq_reads_again_takes_no_restart(fields: dict[str, Any], resta
     changed = dnsmasq.render(network(**{"dns": {"domain": "x.y"}, **fields}), "s")
     assert (plain.conf != changed.conf) == restarts
     assert plain != changed
+
+
+def test_a_guest_with_options_of_its_own_is_recognised_without_a_tag_in_the_file_of_reservations() -> None:
+    """dnsmasq 2.90 dies of such a tag when it reads the file again."""
+    web = {**WEB, "client_id": "01:02", "options": {"ntp-server": "192.168.233.9"}}
+    files = dnsmasq.render(network(reservations=[web]), "s")
+    assert "set:" not in files.reservations
+    assert "dhcp-mac=set:guest-web,52:54:00:00:00:65\n" in files.conf
+    assert "dhcp-match=set:guest-web,61,01:02\n" in files.conf
+    assert "tag:guest-web,42,192.168.233.9\n" in files.options
 
 
 def test_further_addresses_of_a_guest_are_kept_from_others() -> None:
