@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Host
-from verify import Run, recorded
+from verify import Run, Scenario, recorded
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,18 @@ def runs() -> list[Run]:
     return first
 
 
+# Forwarding is the whole host's, and is turned on by the first task that needs it. Check mode says so for each of them: the
+# second cannot know what the first would have done.
+BY_TWO_SCOPES = pytest.mark.xfail(strict=True, reason="two scopes of one play both turn on forwarding")
+
+
+@pytest.fixture
+def _known_limit(scenario: Scenario, request: pytest.FixtureRequest) -> None:
+    if scenario.name == "filter":
+        request.applymarker(BY_TWO_SCOPES)
+
+
+@pytest.mark.usefixtures("_known_limit")
 def test_the_first_run_changed_what_check_mode_had_predicted(runs: list[Run], host: Host) -> None:
     predicted, done = (run.changes_on(host.name) for run in runs[:2])
     assert predicted, "nothing was predicted for a host without networks"
