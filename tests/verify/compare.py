@@ -18,6 +18,9 @@ _DISPATCHER = re.compile(r"\S*(nm-dispatcher|NetworkManager-dispatcher\.service)
 # A network card that is a port hears no routers; a manager may or may not say so to the kernel.
 _OF_PORTS = re.compile(r"net\.ipv6\.conf\.eth0\.(accept_ra|autoconf)|net\.ipv4\.conf\.eth0\.promote_secondaries")
 
+# Elements that packets make: who was counted.
+_COUNTED = re.compile(r"\t\t(elements = \{|\t).*\bcounter( \}|,)?$")
+
 
 def left(before: Snapshot, after: Snapshot) -> list[str]:
     """What has come or gone between the two."""
@@ -28,6 +31,7 @@ def _lasting(snapshot: Snapshot) -> Snapshot:
     return snapshot | {
         "units": _without(_DISPATCHER, _without(_FIRST_BOOT, snapshot["units"])),
         "processes": _without(_DISPATCHER, snapshot["processes"]),
+        "nftables": _without(_COUNTED, snapshot["nftables"]),
         # What a router has told may be there twice, until it expires: as it was moved, and as it was told again.
         "routes": list(dict.fromkeys(snapshot["routes"])),
         "sysctls": _without(_OF_PORTS, snapshot["sysctls"]),
