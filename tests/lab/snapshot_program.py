@@ -62,10 +62,13 @@ def neighbours():
 
 
 def nftables():
-    """In the order in which nft prints them, without counters."""
+    """In the order in which nft prints them, without what was counted, nor elements that packets make to count something."""
     counter = re.compile(r"counter packets \d+ bytes \d+")
+    counted = re.compile(r"\t\t(elements = \{|\t).*\bcounter( \}|,)?$")
     for line in output("nft", "list", "ruleset"):
-        yield counter.sub("counter", line)
+        plain = counter.sub("counter", line)
+        if not counted.match(plain):
+            yield plain
 
 
 VOLATILE_SYSCTLS = re.compile(

@@ -12,14 +12,11 @@ from lab import Snapshot, difference
 _FIRST_BOOT = re.compile(r"(ldconfig|systemd-(journal-catalog-update|sysusers|update-done))\.service ")
 # What network managers and DHCP clients remember for themselves: when they were last seen, and how long a lease is.
 _REMEMBERED = re.compile(
-    r"/run/NetworkManager/devices/|/var/lib/NetworkManager/|/run/dhclient|/run/dhcpcd|/var/lib/dhcp(cd)?/"
+    r"/run/NetworkManager/devices/|/var/lib/NetworkManager/|/run/dhclient|/run/dhcpcd|/var/lib/dhcp(cd)?/|/run/netns "
 )
 _DISPATCHER = re.compile(r"\S*(nm-dispatcher|NetworkManager-dispatcher\.service)\b")
 # A network card that is a port hears no routers; a manager may or may not say so to the kernel.
 _OF_PORTS = re.compile(r"net\.ipv6\.conf\.eth0\.(accept_ra|autoconf)|net\.ipv4\.conf\.eth0\.promote_secondaries")
-
-# Elements that packets make: who was counted.
-_COUNTED = re.compile(r"\t\t(elements = \{|\t).*\bcounter( \}|,)?$")
 
 
 def left(before: Snapshot, after: Snapshot) -> list[str]:
@@ -31,7 +28,6 @@ def _lasting(snapshot: Snapshot) -> Snapshot:
     return snapshot | {
         "units": _without(_DISPATCHER, _without(_FIRST_BOOT, snapshot["units"])),
         "processes": _without(_DISPATCHER, snapshot["processes"]),
-        "nftables": _without(_COUNTED, snapshot["nftables"]),
         # What a router has told may be there twice, until it expires: as it was moved, and as it was told again.
         "routes": list(dict.fromkeys(snapshot["routes"])),
         "sysctls": _without(_OF_PORTS, snapshot["sysctls"]),
