@@ -3,7 +3,7 @@
 """What the Molecule scenarios share: their steps, runs of Ansible, guests, and small clients and servers."""
 
 from .ansible import Run, recorded, refusals, run_module, run_playbook, run_task
-from .clients import Client, client
+from .clients import Client, client, offered
 from .compare import left, without_guests
 from .foreign import foreign_rules
 from .guests import boot_guests, wait_for_ipv6
@@ -25,6 +25,7 @@ __all__ = [
     "foreign_rules",
     "left",
     "name_server_answers",
+    "offered",
     "reached",
     "recorded",
     "refusals",

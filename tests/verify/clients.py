@@ -12,6 +12,20 @@ from lab import Host
 from lab.command import Result
 from lab.waiting import wait_for
 
+# A DHCPDISCOVER as a client with a raw socket sends it.
+_DISCOVER = r"""
+import os, socket, struct
+mac = bytes.fromhex("525400000099")
+message = struct.pack("!BBBB4sHH16x16s192x", 1, 1, 6, 0, os.urandom(4), 0, 0x8000, mac) + bytes([99, 130, 83, 99, 53, 1, 1, 255])
+datagram = struct.pack("!4H", 68, 67, 8 + len(message), 0) + message
+header = bytearray(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(datagram), 0, 0, 64, 17, 0, bytes(4), bytes([255] * 4)))
+total = sum(struct.unpack("!10H", bytes(header)))
+total = (total & 0xFFFF) + (total >> 16)
+header[10:12] = struct.pack("!H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF)
+sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sender.bind(("eth0", 0))
+sender.send(bytes([255] * 6) + mac + bytes([8, 0]) + bytes(header) + datagram)
+"""
 # What all of the clients run when something happens: the variables that they set are what they were told.
 _SCRIPT = "#!/bin/sh\nenv > /run/client.$(ip netns identify).$reason\nexit 0\n"
 _TOLD = ("BOUND", "REBOOT", "RENEW", "BOUND6", "REBOOT6")
@@ -92,6 +106,15 @@ def client(host: Host, bridge: str, mac: str, name: str = "client") -> Iterator[
             f"ip netns pids {name} | xargs -r kill -9; ip netns del {name}; rm -f /run/client*.{name} /run/client.{name}.*",
             check=False,
         )
+
+
+def offered(host: Host, bridge: str) -> str:
+    """What tcpdump says of the server's offer as a client on the bridge gets it, before anything has looked at it."""
+    with client(host, bridge, "52:54:00:00:00:99", name="raw") as who:
+        host.run(["sh", "-c", "cat > /run/client-discover.raw"], input=_DISCOVER)
+        watch = "timeout 30 tcpdump -c 1 -nvvi eth0 'udp dst port 68' 2> /run/client-tcpdump.raw"
+        ready = "for n in $(seq 100); do grep -q listening /run/client-tcpdump.raw && break; sleep 0.1; done"
+        return who.run(f"{watch} & sleep 0.1; {ready}; python3 /run/client-discover.raw; wait", timeout=60).stdout
 
 
 def _is_ready(made: Client) -> bool:
