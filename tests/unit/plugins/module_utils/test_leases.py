@@ -46,7 +46,7 @@ def test_what_is_no_lease_is_left_out(line: str) -> None:
 
 
 def test_all_leases_of_a_file_are_read_in_its_order() -> None:
-    text = "".join(line + "\n" for pair in zip(LINES, NOT_LEASES * 2, strict=False) for line in pair)
+    text = "".join(line + "\n" for pair in zip(LINES, NOT_LEASES * 2) for line in pair)
     assert parse(text) == list(LINES.values())
 
 

@@ -164,7 +164,8 @@ def test_a_program_that_somebody_edited_is_another_one(version: str, change: Any
 def test_an_edit_is_told(version: str, change: Any, says: list[str]) -> None:
     programs = [ruleset.read_listing(text).program for text in (changed(version, change), listing(version))]
     told = ruleset.edits(*programs)
-    assert [line[: len(start)] for line, start in zip(told, says, strict=True)] == says
+    assert len(told) == len(says)
+    assert all(line.startswith(start) for line, start in zip(told, says)), told
 
 
 def test_rules_in_another_order_are_told() -> None:
