@@ -25,7 +25,11 @@ from .core import Plan, Request
 
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
-SYSCTLS = tuple(FORWARDING.values())
+# Turning IPv4 forwarding on or off, the kernel sets this one to the opposite, whatever it was (net/ipv4/devinet.c,
+# inet_forward_change), so it is put back after forwarding: what is read first is written first.
+ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+
+SYSCTLS = (*FORWARDING.values(), ACCEPT_REDIRECTS)
 
 
 def route_localnet(bridge: str) -> str:
@@ -233,6 +237,8 @@ def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], ele
             # An earlier task makes the bridge, with what is the kernel's default.
             before[Key(Sysctl.kind, name)] = Sysctl(name, "0")
             parameters[name] = "0"
+    if 4 in families and (parameters.get(FORWARDING[4]) != "1" or ACCEPT_REDIRECTS in settings):
+        wanted[ACCEPT_REDIRECTS] = "0"
     wanted.update({FORWARDING[family]: "1" for family in sorted(families)})
     for name, value in wanted.items():
         if name in parameters:

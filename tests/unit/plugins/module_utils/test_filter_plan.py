@@ -22,6 +22,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.ruleset impo
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.socket import parse as parse_socket
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
+    ACCEPT_REDIRECTS,
     plan_filter,
     replaces_bridge,
     replaces_listener,
@@ -118,6 +119,21 @@ def test_with_the_last_element_everything_goes_and_forwarding_is_what_it_was(was
         "purge_bridges": request("policies", purge_bridges=("vmnet8",)),
     }[how]
     assert made(wish, state) == before
+
+
+def test_redirects_are_accepted_or_not_as_before_once_forwarding_is_off_again() -> None:
+    before = host(Sysctl(FORWARD4, "0"), Sysctl(ACCEPT_REDIRECTS, "1"))
+    state = made(request("policies", nat_policy()), before)
+    assert get(state, Sysctl, ACCEPT_REDIRECTS).value == "0"
+    plan = planned(PLANNERS["policies"], request("policies", purge=True), part(state, FILTER))
+    # The kernel decides anew when forwarding changes, so it is told afterwards.
+    assert [new.name for _old, new in plan.changed if isinstance(new, Sysctl)] == [FORWARD4, ACCEPT_REDIRECTS]
+    assert made(request("policies", purge=True), state) == before
+
+
+def test_redirects_are_the_hosts_own_business_where_it_forwards_anyway() -> None:
+    before = host(Sysctl(FORWARD4, "1"), Sysctl(ACCEPT_REDIRECTS, "1"))
+    assert get(made(request("policies", nat_policy()), before), Sysctl, ACCEPT_REDIRECTS).value == "1"
 
 
 def test_forwarding_stays_off_for_an_isolated_network() -> None:
