@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import Bed, Guest, Host
+from lab import Bed, Guest, Host, wait_for
 from verify import ask, seen_address, seen_port, silent
 
 Guests = dict[str, Guest]
@@ -91,6 +91,7 @@ def local_service(host: Host) -> Iterator[None]:
     process = host.spawn(
         f"socat TCP4-LISTEN:{ONLY_LOCAL},bind=127.0.0.1,fork,reuseaddr SYSTEM:'echo local'", name="local-service"
     )
+    wait_for("the local service", lambda: ask(host, "127.0.0.1", ONLY_LOCAL) == "local", timeout=10)
     yield
     host.end(process)
 
@@ -125,7 +126,6 @@ for source in ("{source}", "127.0.0.1"):
 @pytest.mark.usefixtures("local_service")
 def test_the_lan_does_not_reach_the_hosts_loopback_address(bed: Bed, host: Host, port: int) -> None:
     """A station of the LAN sends to 127.0.0.1 by way of the host's MAC address."""
-    assert ask(host, "127.0.0.1", ONLY_LOCAL) == "local"
     mac = bed.attacker.run("cat /sys/class/net/eth0/address").stdout.strip()
     program = packets_to_loopback(host.mac_of("eth0"), mac, "192.168.1.66", "eth0", port)
     with (
