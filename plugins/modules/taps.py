@@ -50,7 +50,9 @@ options:
         description: MAC address of the host's end, which is not the guest's. The default is derived from the host and the name.
         type: str
       mtu:
-        description: Largest packet, in bytes. The default is that of the bridge.
+        description:
+          - Largest packet, in bytes. The default is that of the bridge, as it is when the module runs.
+          - Check mode of a play that has yet to make the bridge cannot know it, and predicts 1500.
         type: int
       isolated:
         description: Whether it can talk to ports that are not isolated only. The default is V(false).

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import Bed, Guest, Host, wait_for
+from lab import Bed, Guest, Host
+from lab.waiting import wait_for
 from verify import ask, seen_address, seen_port, silent
 
 Guests = dict[str, Guest]

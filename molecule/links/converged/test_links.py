@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lab import Guest, Host
+from lab.waiting import wait_for
 from verify import Staged
 
 
@@ -40,18 +41,21 @@ def test_a_bridge_has_what_was_asked_for(host: Host) -> None:
     found = links(host)
     assert found["br1"]["address"] == "02:00:00:00:00:01"
     assert (found["br0"]["mtu"], found["br2"]["mtu"]) == (1500, 9000)
-    assert {
-        key: info(found["br1"])[key] for key in ("stp_state", "forward_delay", "ageing_time", "mcast_snooping")
-    } == {
+    options = ("stp_state", "forward_delay", "mcast_snooping")
+    assert {key: info(found["br1"])[key] for key in options} == {
         "stp_state": 1,
         "forward_delay": 400,
-        "ageing_time": 6000,
         "mcast_snooping": 0,
     }
     assert found["eth1"]["master"] == "br1"
     addresses = host.run("ip -o address show dev br0").stdout
     assert "10.77.0.1/24" in addresses
     assert "fd00:77::1/64" in addresses
+
+
+def test_an_ageing_time_holds_once_the_spanning_tree_is_settled(host: Host) -> None:
+    """Until then the kernel forgets stations after twice the forward delay, and shows that (IEEE 802.1D, 7.9.2)."""
+    wait_for("the ageing time", lambda: info(links(host)["br1"])["ageing_time"] == 6000, timeout=60, interval=1)
 
 
 def test_mac_and_mtu_of_a_bridge_stay_when_ports_come_and_go(host: Host) -> None:
@@ -196,6 +200,12 @@ def test_what_a_guest_would_notice_is_refused_with_the_reason(
     with pytest.raises(AssertionError, match=r"taps\[t0\].*in use"):
         staged.run("taps", taps=[entry])
     assert links(host)["t0"]["ifindex"] == before["ifindex"]
+
+
+def test_a_tap_without_an_mtu_has_that_of_its_bridge(host: Host, staged: Staged) -> None:
+    staged.run("taps", taps=[{"name": "t5", "bridge": "br2"}])
+    assert links(host)["t5"]["mtu"] == 9000
+    staged.run("taps", taps=[{"name": "t5"}], state="absent")
 
 
 def test_a_tap_that_nobody_uses_changes_owner_in_place(host: Host, staged: Staged) -> None:
