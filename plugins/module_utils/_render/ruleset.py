@@ -31,13 +31,16 @@ _CHAINS = """\
     chain raw_prerouting {
         type filter hook prerouting priority -300; policy accept;
         iifname "lo" accept
-        iifname @vn_bridges ip daddr 127.0.0.0/8 drop
-        iifname @vn_bridges ip saddr 127.0.0.0/8 drop
-        iifname @vn_bridges accept
+        iifname @vn_bridges goto raw_guests
         ip daddr @vn_closed4 drop
         ip saddr @vn_inside4 drop
         ip6 daddr @vn_closed6 drop
         ip6 saddr @vn_inside6 drop
+    }
+
+    chain raw_guests {
+        ip daddr 127.0.0.0/8 drop
+        ip saddr 127.0.0.0/8 drop
     }
 
     # Port forwards: only what is addressed to the host. The most specific listener wins.
@@ -129,12 +132,16 @@ _CHAINS = """\
     # From guests of networks with uplinks. A forward may lead to another network, which then decides.
     chain to_uplinks {
         jump check_source
-        oifname @vn_bridges ct status dnat return
-        oifname @vn_bridges ct direction reply ct state established,related return
-        oifname @vn_bridges goto refuse
+        oifname @vn_bridges goto to_other_networks
         ct state established,related accept
         iifname @vn_any_uplink accept
         iifname . oifname @vn_uplinks accept
+        goto refuse
+    }
+
+    chain to_other_networks {
+        ct status dnat return
+        ct direction reply ct state established,related return
         goto refuse
     }
 
@@ -159,9 +166,14 @@ _CHAINS = """\
     # What has crossed the host, after everybody's rules: by interfaces, and by what the client of a forward had asked for.
     chain count {
         type filter hook forward priority 300; policy accept;
-        iifname . oifname @vn_self ct status ! dnat accept
-        iifname @vn_bridges goto crossed
+        iifname @vn_bridges goto left
         oifname @vn_bridges goto crossed
+    }
+
+    # Frames between ports of one bridge have not crossed the host.
+    chain left {
+        ct status ! dnat iifname . oifname @vn_self accept
+        goto crossed
     }
 
     chain crossed {
@@ -177,20 +189,24 @@ _CHAINS = """\
         meta nfproto ipv6 meta l4proto { tcp, udp, sctp } update @vn_received6 { ct original ip6 daddr . meta l4proto . ct original proto-dst }
     }
 
-    # A guest that reaches itself or a neighbour through the host's address must be answered through the host too. Where
-    # br_netfilter is on, the bridge itself sends such a packet on, and there is no input interface to tell it by.
     chain nat_postrouting {
         type nat hook postrouting priority 100; policy accept;
-        oifname . ip saddr @vn_sources4 ct status dnat masquerade
-        oifname . ip6 saddr @vn_sources6 ct status dnat masquerade
-        oifname @vn_bridges ip saddr 127.0.0.0/8 ct status dnat masquerade
-        oifname @vn_bridges accept
+        oifname @vn_bridges goto to_guests
         ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
         ip6 daddr ff02::/16 accept
         iifname . ip saddr @vn_nat4 goto translate
         iifname . oifname . ip saddr @vn_nat_uplinks4 goto translate
         iifname . ip6 saddr @vn_nat6 goto translate
         iifname . oifname . ip6 saddr @vn_nat_uplinks6 goto translate
+    }
+
+    # A guest that reaches itself or a neighbour through the host's address must be answered through the host too. Where
+    # br_netfilter is on, the bridge itself sends such a packet on, and there is no input interface to tell it by.
+    chain to_guests {
+        ct status ! dnat accept
+        oifname . ip saddr @vn_sources4 masquerade
+        oifname . ip6 saddr @vn_sources6 masquerade
+        ip saddr 127.0.0.0/8 masquerade
     }
 
     # Guests must not appear to others with a privileged port of the host.
