@@ -62,13 +62,21 @@ def neighbours():
 
 
 def nftables():
-    """In the order in which nft prints them, without what was counted, nor elements that packets make to count something."""
+    """In the order in which nft prints them, without what was counted, nor elements that packets make to count something.
+
+    Elements are sorted: those of sets with ranges come in the order in which they were added.
+    """
     counter = re.compile(r"counter packets \d+ bytes \d+")
-    counted = re.compile(r"\t\t(elements = \{|\t).*\bcounter( \}|,)?$")
-    for line in output("nft", "list", "ruleset"):
-        plain = counter.sub("counter", line)
-        if not counted.match(plain):
-            yield plain
+    listing = counter.sub("counter", "\n".join(output("nft", "list", "ruleset")))
+    elements = re.compile(r"\t\telements = \{([^{}]*)\}")
+    text = elements.sub(lambda found: "\n".join(sorted(element_lines(found[1]))), listing)
+    yield from (line for line in text.splitlines() if line)
+
+
+def element_lines(text):
+    for element in " ".join(text.split()).split(", "):
+        if not element.endswith(" counter"):
+            yield "\t\telement " + element
 
 
 VOLATILE_SYSCTLS = re.compile(
