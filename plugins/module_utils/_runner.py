@@ -31,13 +31,16 @@ _SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin
 
 
 class Change:
-    """How a plan is carried out. One that has a way back takes it in ``undo``, and says whether it did."""
+    """How a plan is carried out. One that has a way back takes it in ``undo``, and says what has come of it."""
+
+    def ready(self) -> None:
+        """Raises HostError if the host is not to be looked at now."""
 
     def apply(self, plan: Plan) -> None:
         host.apply(plan)
 
-    def undo(self) -> bool:
-        return False
+    def undo(self) -> str:
+        return ""
 
     def result(self) -> dict[str, Any]:
         """What is returned beside the usual."""
@@ -107,6 +110,7 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
 
 
 def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
+    subject.change.ready()
     if not module.check_mode:
         host.sweep()
     state = _read(subject)
@@ -125,8 +129,9 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
             if left:
                 raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(left)))
         except (HostError, OSError) as error:
-            if subject.change.undo():
-                raise HostError(f"{error}. The host has been put back as it was") from error
+            undone = subject.change.undo()
+            if undone:
+                raise HostError(f"{error}. {undone}") from error
             raise
         result.update(subject.change.result())
     return result

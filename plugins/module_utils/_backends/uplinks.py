@@ -13,13 +13,14 @@ import os
 import secrets
 import shlex
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .._model import layout
 from .._model.errors import HostError
 from .._model.links import Bridge, kernel_parameters
-from .._model.resource import File, Key, Resource
+from .._model.resource import File, Key, Resource, Unit
 from .._model.uplink import Address, Station, Uplink
 from .._plan.core import Plan, of_kind
 from .._render import move, uplinks
@@ -93,59 +94,85 @@ class Move:
         self._systemd = use_systemd
         self._token = ""
 
+    def ready(self) -> None:
+        """Raises HostError while another change waits to be confirmed: what is there now need not stay."""
+        waiting = [name for name in _pending() if name.startswith("armed-")]
+        if waiting or "undoing" in _pending():
+            token = waiting[0].partition("-")[2] if waiting else ""
+            raise HostError(
+                "another change of this host's uplinks has not been confirmed, and will be undone within its confirm_timeout;"
+                f" try again then{f', or undo it now, with {_SCRIPT} undo {token}' if token else ''}"
+            )
+
     def apply(self, plan: Plan) -> None:
-        if os.path.isdir(layout.UPLINKS_PENDING):
-            _refuse_while_pending()
+        files.remove_tree(layout.UPLINKS_PENDING)  # of one that is over
         self._token = secrets.token_hex(8)
         _stage(plan)
         self._arm()
         if systemd.is_running():
             systemd.stop(plan)
-        _script("new")
+        if _script("new", self._token).wait() != 0:
+            raise HostError(f"the change took longer than {uplinks.LONGEST} seconds, or was undone while it was made")
         if systemd.is_running():
             systemd.start(plan)
 
-    def undo(self) -> bool:
-        """Put everything back; whether there was anything to."""
-        if self._token:
-            _script("undo", self._token)
-            run(["rm", "-rf", layout.UPLINKS_PENDING])
-        return bool(self._token)
+    def undo(self) -> str:
+        """Put everything back; what has come of that, in words, or nothing where nothing was changed."""
+        end = f"undone-{self._token}"
+        if not self._token or not {f"armed-{self._token}", "undoing", end}.intersection(_pending()):
+            return ""
+        _script("undo", self._token)
+        if not _within(_UNDO_PATIENCE, lambda: end in _pending()):
+            return "The host is still putting everything back as it was"
+        files.remove_tree(layout.UPLINKS_PENDING)
+        return "The host has been put back as it was"
 
     def result(self) -> dict[str, Any]:
         """For whoever is to confirm."""
         return {"confirm": {"token": self._token, "timeout": self._timeout}} if self._token else {}
 
     def _arm(self) -> None:
-        files.write(File(f"{layout.UPLINKS_PENDING}/armed-{self._token}", "", 0o600))
-        waiting = ["/bin/sh", _SCRIPT, "wait", str(self._timeout), self._token]
+        waiting = ("wait", str(self._timeout), self._token)
         if self._systemd:
-            # As a unit of its own it outlives the session that started it, whatever ends that.
-            unit = f"--unit=vmnet-uplinks-{self._token}"
-            run([find("systemd-run", "systemd"), "--quiet", "--collect", unit, *waiting])
+            # As a unit of its own it outlives the session that started it, whatever ends that. What it starts outlives it:
+            # the DHCP client of an interface that is back.
+            unit = [f"--unit=vmnet-uplinks-{self._token}", "--property=KillMode=process"]
+            run([find("systemd-run", "systemd"), "--quiet", "--collect", *unit, "/bin/sh", _SCRIPT, *waiting])
         else:
-            null = subprocess.DEVNULL
-            # It has to outlive this run, which AnsibleModule.run_command would wait with.
-            # pylint: disable-next=ansible-bad-function
-            subprocess.Popen(waiting, stdin=null, stdout=null, stderr=null, start_new_session=True, cwd="/")
+            _script(*waiting)
+        if not _within(_ARM_PATIENCE, lambda: f"armed-{self._token}" in _pending()):
+            raise HostError(f"the way back was not armed within {_ARM_PATIENCE} seconds, so nothing has been changed")
 
 
 _SCRIPT = f"{layout.UPLINKS_PENDING}/uplinks"
+_ARM_PATIENCE = 30  # seconds
+_UNDO_PATIENCE = 2 * uplinks.LONGEST  # seconds
 
 
-def _script(*arguments: str) -> None:
-    run(["/bin/sh", _SCRIPT, *arguments])
+def _script(*arguments: str) -> subprocess.Popen[bytes]:
+    """In a session of its own: it outlives this run, and can be ended with all that it has started."""
+    null = subprocess.DEVNULL
+    # AnsibleModule.run_command would wait, with a session that is its own.
+    # pylint: disable-next=ansible-bad-function,consider-using-with
+    return subprocess.Popen(
+        ["/bin/sh", _SCRIPT, *arguments], stdin=null, stdout=null, stderr=null, start_new_session=True, cwd="/"
+    )
 
 
-def _refuse_while_pending() -> None:
-    """Raises HostError while another change waits; removes what one has left that is over."""
-    names = os.listdir(layout.UPLINKS_PENDING)
-    if any(name.startswith("armed-") or name == "undoing" for name in names):
-        raise HostError(
-            "another change of this host's uplinks has not been confirmed yet; it will be undone within its"
-            " confirm_timeout. Try again then"
-        )
-    run(["rm", "-rf", layout.UPLINKS_PENDING])
+def _pending() -> list[str]:
+    try:
+        return os.listdir(layout.UPLINKS_PENDING)
+    except FileNotFoundError:
+        return []
+
+
+def _within(seconds: int, condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _stage(plan: Plan) -> None:
@@ -170,6 +197,8 @@ def _stage(plan: Plan) -> None:
             ),
             "vlans": "".join(f"{line}\n" for i in _changed(way) for line in i.vlans),
             "take_over": _take_over(way),
+            # On the way there, systemd is told by this module, which can say what went wrong.
+            **({"stopped": "", "started": ""} if way is plan else _units(way)),
         }
         for part, text in parts.items():
             files.write(File(f"{directory}/{part}", text))
@@ -182,6 +211,19 @@ def _interfaces(state: Mapping[Key, Resource]) -> list[Station]:
 
 def _changed(plan: Plan) -> list[Station]:
     return [new for _old, new in plan.only(Station.kind).pairs() if isinstance(new, Station)]
+
+
+def _units(plan: Plan) -> dict[str, str]:
+    """What is to be told systemd, before and after the files of units have changed."""
+    verbs = []
+    for old, new in plan.only(Unit.kind).pairs():
+        was, will = ((unit.enabled, unit.active) if isinstance(unit, Unit) else (False, False) for unit in (old, new))
+        if isinstance(new, Unit):
+            verbs += [f"enable {new.name}"] if will[0] and not was[0] else []
+            verbs += [f"disable {new.name}"] if was[0] and not will[0] else []
+            verbs += [f"start {new.name}"] if will[1] and not was[1] else []
+    stopped = [unit.name for unit in plan.only(Unit.kind).removed]
+    return {"stopped": "".join(f"{name}\n" for name in stopped), "started": "".join(f"{verb}\n" for verb in verbs)}
 
 
 def _take_over(plan: Plan) -> str:

@@ -58,6 +58,9 @@ def parse(text: str) -> dict[str, Uplink]:
     return uplinks
 
 
+# Seconds that making a change may take; longer than a DHCP client waits for an answer.
+LONGEST = 120
+
 TAKE_OVER = {
     "ifupdown": ifupdown.TAKE_OVER,
     "networkd": networkd.TAKE_OVER,
@@ -70,21 +73,30 @@ TAKE_OVER = {
 #   batch       for ip                                        batch6       rules, for ip -6
 #   again       for ip, once a network manager has taken over
 #   parameters  of the kernel, `name value`                   vlans        for bridge
+#   stopped     units that are not to be there                started      `verb unit` of others, once the files are there
 #   take_over   shell, for the host's network manager
 # and the file `armed-TOKEN` while a change is not confirmed. Whoever renames that file decides what becomes of it.
 SCRIPT = rf"""#!/bin/sh
 # Written by the Ansible collection tapestry.vmnet.
 # Moves uplinks of this host into their bridges, and back if nobody confirms.
-#   uplinks new             make the change
-#   uplinks wait S TOKEN    undo it after S seconds unless it is confirmed by then
+#   uplinks wait S TOKEN    arm the way back, and take it if the change is not confirmed S seconds after it was made
+#   uplinks new TOKEN       make the change; fails if it was undone meanwhile
 #   uplinks undo TOKEN      undo it now
 #   uplinks confirm TOKEN   keep it
 set -u
 export LC_ALL=C
 trap '' HUP PIPE
 dir={layout.UPLINKS_PENDING}
+armed=
+longest={LONGEST}
+
+# Whether to go on: a change that is being undone makes no further step.
+on() {{ [ -z "$armed" ] || [ -e "$armed" ]; }}
 
 go() {{
+    if [ -d /run/systemd/system ]; then
+        while read -r unit; do systemctl --quiet disable --now "$unit"; done < "$dir/$1/stopped"
+    fi
     (cd "$dir/$1/files" && find . -type f) | while read -r file; do
         mkdir -p "/${{file%/*}}"
         cp -p "$dir/$1/files/$file" "/$file.vmnet~" && mv "/$file.vmnet~" "/$file"
@@ -93,17 +105,24 @@ go() {{
         rm -f "$path"
         # Directories of ours that are empty then.
         case $path in */vmnet/* | */vmnet.service.d/*) rmdir -p "${{path%/*}}" 2> /dev/null ;; esac
+        case $path in *.d/vmnet.conf) rmdir "${{path%/*}}" 2> /dev/null ;; esac
     done < "$dir/$1/gone"
     # Units of ours may have come or gone.
-    if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+    if [ -d /run/systemd/system ]; then
+        systemctl daemon-reload
+        while read -r verb unit; do systemctl --quiet "$verb" "$unit"; done < "$dir/$1/started"
+    fi
     while read -r name value; do
         if [ -e "/proc/sys/$name" ]; then echo "$value" > "/proc/sys/$name"; fi
     done < "$dir/$1/parameters"
+    on || return
     batch "$1"
+    on || return
     [ -s "$dir/$1/take_over" ] || return 0
     of_networkd=
     # shellcheck source=/dev/null
     . "$dir/$1/take_over"
+    on || return
     # A manager that has taken over may have dropped what it does not know.
     batch "$1" again
     for interface in $of_networkd; do remind "$interface"; done
@@ -114,6 +133,7 @@ go() {{
 remind() {{
     for second in 1 2 3 4 5; do
         sleep 1
+        on || return
         networkctl status "$1" | grep -q 'State: .*(configured)' && return
         address=$(ip -6 -oneline address show dev "$1" scope link | awk 'NR == 1 {{ print $4 }}')
         if [ -n "$address" ]; then ip -6 address replace "$address" dev "$1" nodad; fi
@@ -126,25 +146,42 @@ batch() {{
     if [ -s "$dir/$1/vlans" ]; then bridge -force -batch "$dir/$1/vlans"; fi
 }}
 
+# Whether the change is being made.
+running() {{ pid=$(cat "$dir/new/pid" 2> /dev/null) && kill -0 "$pid" 2> /dev/null; }}
+
 undo() {{
+    mv "$dir/armed-$1" "$dir/undoing" 2> /dev/null || return 0
+    # The change stops before its next step. One that hangs in a step is ended, and what it has started with it.
+    for _ in $(seq 50); do
+        running || break
+        sleep 0.2
+    done
+    if pid=$(cat "$dir/new/pid" 2> /dev/null); then kill -s KILL -- "-$pid" "$pid" 2> /dev/null; fi
     go old > "$dir/old/log" 2>&1
     mv "$dir/undoing" "$dir/undone-$1"
 }}
 
 case $1 in
-    new) go new > "$dir/new/log" 2>&1 ;;
+    new)
+        # In this order: whoever undoes it either sees the process or is seen by it.
+        echo $$ > "$dir/new/pid"
+        armed=$dir/armed-$2
+        if on; then go new > "$dir/new/log" 2>&1; fi
+        rm -f "$dir/new/pid"
+        on
+        ;;
     wait)
+        : > "$dir/armed-$3"
         left=$2
-        while [ "$left" -gt 0 ]; do
+        # While the change is being made the time to confirm it does not run, but that must not last for ever.
+        while [ "$left" -gt 0 ] && [ "$longest" -gt 0 ]; do
             sleep 1
             [ -e "$dir/armed-$3" ] || exit 0
-            left=$((left - 1))
+            if running; then left=$2 longest=$((longest - 1)); else left=$((left - 1)); fi
         done
-        if mv "$dir/armed-$3" "$dir/undoing" 2> /dev/null; then undo "$3"; fi
+        undo "$3"
         ;;
-    undo)
-        if mv "$dir/armed-$2" "$dir/undoing" 2> /dev/null; then undo "$2"; fi
-        ;;
+    undo) undo "$2" ;;
     confirm)
         if mv "$dir/armed-$2" "$dir/confirmed" 2> /dev/null; then
             rm -rf "$dir"
