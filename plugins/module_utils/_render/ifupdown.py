@@ -32,11 +32,18 @@ def parse(text: str) -> list[Stanza]:
     joined = False
     for line in text.splitlines(keepends=True):
         if not joined and _STANZA.match(line.strip()):
-            stanzas.append(Stanza(tuple(line.split()), (line,)))
+            stanzas.append(Stanza(_words(line), (line,)))
         else:
-            stanzas[-1] = Stanza(stanzas[-1].words, (*stanzas[-1].lines, line))
+            last = stanzas[-1]
+            in_first = joined and all(earlier.rstrip("\n").endswith("\\") for earlier in last.lines)
+            words = (*last.words, *_words(line)) if in_first and last.words else last.words
+            stanzas[-1] = Stanza(words, (*last.lines, line))
         joined = line.rstrip("\n").endswith("\\")
     return stanzas
+
+
+def _words(line: str) -> tuple[str, ...]:
+    return tuple(line.rstrip().rstrip("\\").split())
 
 
 def render(stanzas: list[Stanza]) -> str:
@@ -67,17 +74,19 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[
     if describes(files, bridge):
         raise HostError(f"/etc/network/interfaces has {bridge} already, without {name} as its port; add it there")
     changed, head = {}, _head(interface, bridge)
+    parsed = {path: parse(file.text) for path, file in _ours(files).items()}
+    on_link = [line for stanzas in parsed.values() for s in stanzas if _is_iface(s, name) for line in _on_link(s)]
     for path, file in _ours(files).items():
         stanzas: list[Stanza] = []
-        for stanza in parse(file.text):
+        for stanza in parsed[path]:
             if stanza.words[:1] == ("mapping",) and name in stanza.words[1:]:
                 raise HostError(
                     f"{path}: {name} has a mapping, which cannot be moved to a bridge; write {bridge} there yourself"
                 )
             if _is_iface(stanza, name) or _is_alias(stanza, name):
-                stanzas += _moved(stanza, name, bridge, head)
+                stanzas += _moved(stanza, name, bridge, head, on_link)
                 head = () if _is_iface(stanza, name) else head
-            elif stanza.words and (stanza.words[0] == "auto" or stanza.words[0].startswith("allow-")):
+            elif _starts(stanza):
                 stanzas.append(_started(stanza, name, bridge))
             else:
                 stanzas.append(stanza)
@@ -87,34 +96,47 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[
     return changed
 
 
-def _moved(stanza: Stanza, name: str, bridge: str, head: tuple[str, ...]) -> list[Stanza]:
+def _moved(stanza: Stanza, name: str, bridge: str, head: tuple[str, ...], on_link: list[str]) -> list[Stanza]:
     first, *options = stanza.lines
     if not first.endswith("\n"):
         first += "\n"
-    on_link = [line for line in options if _LINK_OPTION.match(line)]
-    options = [line for line in options if line not in on_link]
     own = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)")
     result = []
     if head:
         quiet = f"    pre-up ip link set dev {name} addrgenmode none\n"  # before ifupdown sets it up
-        result.append(Stanza(("iface", name), (f"iface {name} inet manual\n", quiet, *on_link)))
-    lines = (own.sub(bridge, first), *head, *(own.sub(bridge, line) for line in options))
-    return [*result, Stanza(("iface", bridge), lines)]
+        lines = dict.fromkeys(line if line.endswith("\n") else f"{line}\n" for line in on_link)
+        result.append(Stanza(("iface", name), (f"iface {name} inet manual\n", quiet, *lines)))
+    options = [own.sub(bridge, line) for line in options if not _LINK_OPTION.match(line)]
+    return [*result, Stanza(("iface", bridge), (own.sub(bridge, first), *head, *options))]
+
+
+def _on_link(stanza: Stanza) -> list[str]:
+    """The lines about the link itself; a port that takes less than its bridge sends is of no use."""
+    return [line for line in stanza.lines[1:] if _LINK_OPTION.match(line) or line.split()[:1] == ["mtu"]]
+
+
+def _starts(stanza: Stanza) -> bool:
+    return stanza.words[:1] == ("auto",) or "".join(stanza.words[:1]).startswith("allow-")
 
 
 def _started(stanza: Stanza, name: str, bridge: str) -> Stanza:
     """Nobody plugs in a bridge, so it is always started at boot."""
-    if name not in stanza.words[1:]:
+    own = [word for word in stanza.words[1:] if word == name or word.startswith(f"{name}:")]
+    if not own:
         return stanza
-    first, *rest = stanza.lines
-    if stanza.words[0] == "auto":
-        return Stanza(stanza.words, (first.replace(f" {name}", f" {name} {bridge}", 1), *rest))
-    return Stanza(stanza.words, (f"auto {name} {bridge}\n", *_others(stanza, name), *rest))
-
-
-def _others(stanza: Stanza, name: str) -> tuple[str, ...]:
-    names = [word for word in stanza.words[1:] if word != name]
-    return (f"{stanza.words[0]} {' '.join(names)}\n",) if names else ()
+    # The names may go on in the next line.
+    ends = (at for at, line in enumerate(stanza.lines, 1) if not line.rstrip("\n").endswith("\\"))
+    end = next(ends, len(stanza.lines))
+    verb, *names = stanza.words
+    others = [bridge + word[len(name) :] if word in own and word != name else word for word in names]
+    if verb == "auto":
+        at = others.index(name) + 1 if name in others else len(others)
+        lines = [["auto", *others[:at], *([bridge] if name in others else []), *others[at:]]]
+    else:
+        kept = [word for word in others if word != name]
+        lines = [["auto", name, bridge]] if name in others else []
+        lines += [[verb, *kept]] if kept else []
+    return Stanza(stanza.words, (*(f"{' '.join(line)}\n" for line in lines), *stanza.lines[end:]))
 
 
 def _head(interface: Station, bridge: str) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def batch(before: Iterable[Station], after: Iterable[Station]) -> str:
         go += [f"address del {a.cidr} {dev}" for a in had if a.cidr not in {b.cidr for b in has}]
         had_routes, has_routes = ([*i.routes, *i.learned] for i in (was, will))
         routes += [
-            f"route replace {route}"
+            f"route {_verb(route)} {route}"
             for route in _gateways_last(has_routes)
             if route not in had_routes and not _CONNECTED.search(route)
         ]
@@ -106,7 +106,7 @@ def parse_address(entry: Mapping[str, Any], name: str) -> Address:
 def parse_routes(text: str, ipv6: bool) -> list[tuple[str, str]]:
     """(interface, route) for every route of ``ip -oneline route show table all`` that does not come with an address by itself.
 
-    A route over several interfaces appears once for each of them. Those to the interface's own subnets are among them:
+    An IPv4 route over several interfaces appears once for each of them; of IPv6, each next hop is a route by itself. Those to the interface's own subnets are among them:
     a network manager may have made them in the kernel's name.
     """
     routes = []
@@ -121,6 +121,9 @@ def parse_routes(text: str, ipv6: bool) -> list[tuple[str, str]]:
                 kept.append(word[:-3] if index and words[index - 1] == "expires" else word)
         if ipv6:
             kept = ["::/0" if word == "default" else word for word in kept]
+        if ipv6 and "nexthop" in kept:
+            routes += _next_hops(kept)
+            continue
         devices = {kept[index + 1] for index, word in enumerate(kept[:-1]) if word == "dev"}
         routes += [(device, " ".join(kept)) for device in devices]
     return routes
@@ -137,6 +140,22 @@ def parse_rules(text: str, ipv6: bool) -> list[tuple[str, str]]:
                 rules.append((words[index + 1], f"{'-6 ' if ipv6 else ''}pref {preference.strip()} {' '.join(words)}"))
                 break
     return rules
+
+
+def _next_hops(words: list[str]) -> list[tuple[str, str]]:
+    """The same as ``parse_routes``, of one IPv6 route."""
+    common, *hops = (part.split() for part in f" {' '.join(words)}".split(" nexthop "))
+    routes = []
+    for hop in hops:
+        plain = hop[:-2] if hop[-2:] == ["weight", "1"] else []
+        route = [common[0], *plain, *common[1:]] if plain else [*common, "nexthop", *hop]
+        routes += [(hop[index + 1], " ".join(route)) for index, word in enumerate(hop[:-1]) if word == "dev"]
+    return routes
+
+
+def _verb(route: str) -> str:
+    """To replace an IPv6 route is to replace the first one of its prefix and metric, whichever interface that is of."""
+    return "append" if ":" in "".join(route.split()[:2]) else "replace"
 
 
 def _address(address: Address, device: str) -> str:

@@ -124,6 +124,17 @@ def test_the_way_back_is_the_way_there_turned_round() -> None:
     assert "address del 192.168.1.5/24 dev br0" in lines
 
 
+def test_an_ipv6_route_of_another_interface_with_the_same_metric_stays() -> None:
+    other = Station("eth1", routes=("::/0 via fe80::9 dev eth1 metric 1024",))
+    emptied, bridge = moved(NIC, Station("br0"))
+    there, back = [NIC, Station("br0"), other], [replace(emptied, bridge="br0"), bridge, other]
+    for before, after, dev in ((there, back, "br0"), (back, there, "eth0")):
+        lines = move.batch(before, after).splitlines()
+        assert f"route append ::/0 via 2001:db8:1::1 dev {dev} metric 1024" in lines
+        assert [line for line in lines if "replace" in line and "::/0" in line] == []
+        assert [line for line in lines if "eth1" in line] == []
+
+
 @pytest.mark.parametrize(
     ("entry", "name", "words"),
     [
@@ -177,6 +188,22 @@ def test_an_address_is_added_as_it_was_found(entry: Mapping[str, Any], name: str
             "default nhid 54 via fe80::1 dev eth0 proto static metric 100 pref medium",
             True,
             [("eth0", "::/0 via fe80::1 dev eth0 proto static metric 100 pref medium")],
+        ),
+        (
+            "default proto static metric 1024 pref medium\\\tnexthop via fe80::1 dev eth0 weight 1 \\\tnexthop via fe80::2 dev eth1 weight 1 ",
+            True,
+            [
+                ("eth0", "::/0 via fe80::1 dev eth0 proto static metric 1024 pref medium"),
+                ("eth1", "::/0 via fe80::2 dev eth1 proto static metric 1024 pref medium"),
+            ],
+        ),
+        (
+            "default metric 1024 pref medium\\\tnexthop via fe80::1 dev eth0 weight 2 \\\tnexthop via fe80::2 dev eth1 weight 1 ",
+            True,
+            [
+                ("eth0", "::/0 metric 1024 pref medium nexthop via fe80::1 dev eth0 weight 2"),
+                ("eth1", "::/0 via fe80::2 dev eth1 metric 1024 pref medium"),
+            ],
         ),
         ("local 192.168.1.5 dev eth0 table local proto kernel scope host src 192.168.1.5", False, []),
         ("fe80::/64 dev eth0 proto kernel metric 256 pref medium", True, []),
@@ -272,6 +299,38 @@ PORT = "iface eth0 inet manual\n    pre-up ip link set dev eth0 addrgenmode none
             f"auto eth0 br0 eth0.10\n{PORT}iface br0 inet dhcp\n{HEAD}iface br0:1 inet static\n  address 10.0.0.5/8\n"
             "iface eth0.10 inet manual\n",
             id="aliases move and VLANs stay",
+        ),
+        pytest.param(
+            "auto lo eth00 eth0\niface eth0 inet dhcp\n",
+            f"auto lo eth00 eth0 br0\n{PORT}iface br0 inet dhcp\n{HEAD}",
+            id="a name that begins like another",
+        ),
+        pytest.param(
+            "auto\teth0\niface\teth0 inet dhcp\n",
+            f"auto eth0 br0\n{PORT}iface\tbr0 inet dhcp\n{HEAD}",
+            id="tabs",
+        ),
+        pytest.param(
+            "auto lo \\\n  eth0 \\\n  eth1\n# mine\niface eth0 inet dhcp\n",
+            f"auto lo eth0 br0 eth1\n# mine\n{PORT}iface br0 inet dhcp\n{HEAD}",
+            id="names over several lines",
+        ),
+        pytest.param(
+            "auto eth0 eth0:1\nallow-hotplug eth0:2 eth1\niface eth0 inet dhcp\niface eth0:1 inet static\n  address 10.0.0.5/8\n",
+            f"auto eth0 br0 br0:1\nallow-hotplug br0:2 eth1\n{PORT}iface br0 inet dhcp\n{HEAD}"
+            "iface br0:1 inet static\n  address 10.0.0.5/8\n",
+            id="an alias is started under its new name",
+        ),
+        pytest.param(
+            "auto eth0\nauto eth0:1\niface eth0 inet dhcp\niface eth0:1 inet static\n  address 10.0.0.5/8\n",
+            f"auto eth0 br0\nauto br0:1\n{PORT}iface br0 inet dhcp\n{HEAD}iface br0:1 inet static\n  address 10.0.0.5/8\n",
+            id="an alias in a line of its own",
+        ),
+        pytest.param(
+            "auto eth0\niface eth0 inet static\n  address 10.0.0.5/8\n  mtu 9000\niface eth0 inet6 auto\n  ethernet-wol g\n",
+            f"auto eth0 br0\n{PORT}  mtu 9000\n  ethernet-wol g\niface br0 inet static\n{HEAD}  address 10.0.0.5/8\n"
+            "  mtu 9000\niface br0 inet6 auto\n",
+            id="both have the MTU, and the link keeps what is about it in all stanzas",
         ),
     ],
 )
