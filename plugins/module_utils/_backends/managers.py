@@ -19,6 +19,7 @@ _TREES = (
     "/etc/network",
     "/etc/systemd/network",
     "/run/systemd/network",
+    "/usr/local/lib/systemd/network",
     "/usr/lib/systemd/network",
     "/etc/NetworkManager/system-connections",
     "/run/NetworkManager/system-connections",

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatch
+from ipaddress import ip_interface
 from typing import Any, Optional, cast
 
 from .._model import layout
 from .._model.errors import HostError
 from .._model.links import Bridge, Tap, kernel_parameters
 from .._model.resource import File, Key, Resource, State, Unit
-from .._model.uplink import Managed, Station, Touched, Uplink, moved
+from .._model.uplink import Address, Managed, Station, Touched, Uplink, moved
+from .._render import batch, ifupdown, keyfile, netplan, networkd, uplinks
 from .._render import boot as boot_files
-from .._render import ifupdown, keyfile, netplan, networkd, uplinks
 from .._render.batch import vlans_of_uplink
 from .._render.uplinks import digest
 from . import boot
@@ -138,7 +140,7 @@ def _configure(
     """Have the host's network manager make the bridge with the interface as its port, and what the host is, on it."""
     manager = interface.managed.manager if interface.managed else ""
     files = {r.name: r for r in host.values() if isinstance(r, File)}
-    if _is_bridged(manager, files, interface.name, bridge):
+    if _is_bridged(manager, files, interface, bridge):
         return record or Uplink(interface.name, bridge, manager=manager)
     root = layout.root(request.persistent)
     if not request.persistent and manager == "ifupdown":
@@ -166,15 +168,16 @@ def _take_out(request: Request, host: State, after: dict[Key, Resource], root: s
     interface: Any = after.get(Key(Station.kind, record.name))
     station: Any = after.get(Key(Station.kind, record.bridge))
     if interface and station and (interface.bridge == record.bridge or station.is_station):
-        emptied, taken = moved(station, interface)
-        after[emptied.key] = emptied
+        lent, own = _without_own(station, _recorded_addresses(after, record.bridge))
+        emptied, taken = moved(lent, interface)
+        after[emptied.key] = replace(emptied, addresses=own)
         after[taken.key] = replace(taken, bridge=None, parameters=tuple(record.was))
     for touched in record.touched:
         now = host.get(Key(File.kind, touched.path))
         kept_at = f"{root}/{request.scope}/{_KEPT}/{record.name}{touched.path}"
-        kept = host.get(Key(File.kind, kept_at))
+        before = host.get(Key(File.kind, kept_at))
         after.pop(Key(File.kind, kept_at), None)
-        if isinstance(now, File) and digest(now.text) != touched.digest and now != kept:
+        if isinstance(now, File) and digest(now.text) != touched.digest and now != before:
             raise HostError(
                 f"{request.at(record.name)}.name: {touched.path} has been edited since {record.name} was moved to"
                 f" {record.bridge}, so it is not replaced by the file that was there before, {kept_at}."
@@ -182,9 +185,31 @@ def _take_out(request: Request, host: State, after: dict[Key, Resource], root: s
             )
         if touched.added:
             after.pop(Key(File.kind, touched.path), None)
-        elif isinstance(kept, File):
-            after[Key(File.kind, touched.path)] = File(touched.path, kept.text, kept.mode)
+        elif isinstance(before, File):
+            after[Key(File.kind, touched.path)] = File(touched.path, before.text, before.mode)
     boot.put_file(after, f"{root}/{request.scope}/{_PARAMETERS}", _without(after, root, request.scope, record.bridge))
+
+
+def _without_own(station: Station, recorded: set[str]) -> tuple[Station, tuple[Address, ...]]:
+    """A bridge without the addresses that it has as a bridge of ours, which were never its uplink's; and those."""
+    own = tuple(a for a in station.addresses if a.cidr in recorded)
+    subnets = {str(ip_interface(a.cidr).network) for a in own}
+    left = {
+        "addresses": tuple(a for a in station.addresses if a not in own),
+        "learned": tuple(r for r in station.learned if r.split()[0] not in subnets or " proto kernel" not in r),
+    }
+    return replace(station, **left), own
+
+
+def _recorded_addresses(state: dict[Key, Resource], bridge: str) -> set[str]:
+    """Those that it is recorded with, in any scope."""
+    texts = [r.text for r in state.values() if isinstance(r, File) and _is_record_of_bridges(r.name)]
+    found = [batch.parse_bridges(text).get(bridge) for text in texts]
+    return {address for record in found if record for address in record.addresses or ()}
+
+
+def _is_record_of_bridges(path: str) -> bool:
+    return any(fnmatch(path, f"{root}/*/bridges.batch") for root in layout.ROOTS)
 
 
 def _port(request: Request, host: State, entry: Uplink) -> Station:
@@ -231,9 +256,11 @@ def _is_any_managed(state: dict[Key, Resource], request: Request) -> bool:
     return request.systemd and any(uplink.manager for text in records for uplink in uplinks.parse(text).values())
 
 
-def _is_bridged(manager: str, files: dict[str, File], name: str, bridge: str) -> bool:
-    render: Any = {"ifupdown": ifupdown, "networkd": networkd, "networkmanager": keyfile, "netplan": netplan}[manager]
-    return bool(render.is_bridged(files, name, bridge))
+def _is_bridged(manager: str, files: dict[str, File], interface: Station, bridge: str) -> bool:
+    if manager == "netplan":
+        return netplan.is_bridged(files, interface.name, bridge, interface.mac)
+    render: Any = {"ifupdown": ifupdown, "networkd": networkd, "networkmanager": keyfile}[manager]
+    return bool(render.is_bridged(files, interface.name, bridge))
 
 
 def _rewritten(

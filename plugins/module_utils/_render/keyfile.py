@@ -15,6 +15,7 @@ from . import ini
 from .ini import Section
 
 _STATION = ("ipv4", "ipv6", "proxy")
+_OWN_KEYS = ("id", "uuid", "type", "timestamp")
 _PORT_KEYS = (
     "master",
     "slave-type",
@@ -23,6 +24,20 @@ _PORT_KEYS = (
     "interface-name",
     "autoconnect",
     "autoconnect-priority",
+)
+# What of a connection is about the host on its network (nm-settings-nmcli(5)).
+_STATION_KEYS = (
+    "zone",
+    "mdns",
+    "llmnr",
+    "dns-over-tls",
+    "metered",
+    "secondaries",
+    "stable-id",
+    "gateway-ping-timeout",
+    "ip-ping-addresses",
+    "ip-ping-addresses-require-all",
+    "ip-ping-timeout",
 )
 _DIRECTORY = "NetworkManager/system-connections"
 _ETHERNET_METRIC = 100
@@ -61,7 +76,7 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str, persiste
                 f"master={bridge}",
                 "slave-type=bridge",
                 "autoconnect-priority=999",
-                *(() if in_place is False else connection.without((*_PORT_KEYS, "id", "uuid", "type", "timestamp"))),
+                *(connection.without((*_PORT_KEYS, *_STATION_KEYS, *_OWN_KEYS)) if in_place else ()),
             ),
         ),
         *(s for s in sections if s.name not in ("connection", *_STATION)),
@@ -76,6 +91,7 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str, persiste
                 f"interface-name={bridge}",
                 "autoconnect-priority=999",
                 "autoconnect-slaves=1",
+                *connection.only(_STATION_KEYS),
             ),
         ),
         Section("ethernet", (f"cloned-mac-address={interface.mac.upper()}",)),

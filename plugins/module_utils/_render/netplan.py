@@ -30,9 +30,11 @@ try:
 except ImportError:
     HAS_YAML = False
 
+from .._model import layout
 from .._model.errors import HostError
 from .._model.resource import File
 from .._model.uplink import Station
+from . import ini, networkd
 
 _DEVICES = ("ethernets", "bonds", "vlans")
 # What is about the link itself stays with it (netplan(5)); all else is about the host.
@@ -66,15 +68,23 @@ _LINK_KEYS = frozenset(
 )
 
 
-def is_bridged(files: Mapping[str, File], name: str, bridge: str) -> bool:
+def is_bridged(files: Mapping[str, File], name: str, bridge: str, mac: str = "") -> bool:
     if not HAS_YAML:
         return False
-    for _path, _file, network in _networks(files):
+    networks = [network for _path, _file, network in _networks(files)]
+    ids = {key for network in networks for _kind, key, d in _devices(network) if _is_of(d, name, mac)}
+    for network in networks:
         definition = (network.get("bridges") or {}).get(bridge) or {}
-        ids = {name, *(key for _kind, key, d in _devices(network) if d.get("set-name") == name)}
-        if ids.intersection(definition.get("interfaces") or []):
+        if ids.union([name]).intersection(definition.get("interfaces") or []):
             return True
     return False
+
+
+def _is_of(definition: Mapping[str, Any], name: str, mac: str) -> bool:
+    """Whether it says that it is of this interface."""
+    match = definition.get("match") or {}
+    is_mac = mac != "" and str(match.get("macaddress")).lower() == mac.lower()
+    return name in (definition.get("set-name"), match.get("name")) or is_mac
 
 
 def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[str, File]:
@@ -83,11 +93,12 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[
         raise HostError(
             "to rewrite netplan's files, the Python library yaml is needed on this host; its package is python3-yaml"
         )
-    key = _id(interface)
+    networks = list(_networks(files))
+    key = _id(interface, networks)
     changed: dict[str, File] = {}
     station: dict[str, Any] = {}
     last: Optional[str] = None
-    networks = list(_networks(files))
+    renderer = ""
     for path, _file, network in networks:
         for kind, name, definition in _devices(network):
             if name != key:
@@ -98,7 +109,8 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[
                     f"{path}: {name} matches {glob}, which may be other interfaces, too; give {interface.name} a definition of its own"
                 )
             _merge(station, {k: v for k, v in definition.items() if k not in _LINK_KEYS})
-            network[kind][name] = {k: v for k, v in definition.items() if k in _LINK_KEYS}
+            network[kind][name] = {k: v for k, v in definition.items() if k in (*_LINK_KEYS, "renderer")}
+            renderer = network[kind].get("renderer", renderer)
             last = path
     if last is None:
         raise HostError(f"no file in /etc/netplan defines {interface.name}, which netplan calls {key}")
@@ -109,10 +121,19 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str) -> dict[
                 "macaddress": interface.mac,
                 "parameters": {"stp": "false"},
             }
-            network.setdefault("bridges", {})[bridge] = {**definition, **station}
+            # What is said of all interfaces of a kind is not said of bridges.
+            definition.update({"renderer": renderer} if renderer else {})
+            if not isinstance(network.get("bridges"), dict):
+                network["bridges"] = {}
+            network["bridges"][bridge] = {**definition, **station}
         text = yaml.dump({"network": network}, Dumper=_Dumper)
         if _load(file.text) != {"network": network}:
             changed[path] = File(path, f"# Written by the Ansible collection tapestry.vmnet.\n{text}", file.mode)
+    client = networkd.identity(interface)
+    if client:
+        # What netplan writes for systemd-networkd cannot say it.
+        path = f"/etc/systemd/network/10-netplan-{bridge}.network.d/vmnet.conf"
+        changed[path] = File(path, ini.render(client, f"{layout.WRITTEN} It goes on with what {key} has."), 0o644)
     return changed
 
 
@@ -135,17 +156,27 @@ def _load(text: str) -> Any:
 
 
 def _devices(network: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(kind, name, definition); beside the definitions of a kind its renderer may be said."""
+    found = [(kind, network.get(kind)) for kind in _DEVICES]
     return [
-        (kind, name, definition or {}) for kind in _DEVICES for name, definition in (network.get(kind) or {}).items()
+        (kind, name, definition or {})
+        for kind, definitions in found
+        if isinstance(definitions, dict)
+        for name, definition in definitions.items()
+        if isinstance(definition, dict) or (not definition and name != "renderer")
     ]
 
 
-def _id(interface: Station) -> str:
+def _id(interface: Station, networks: list[tuple[str, File, dict[str, Any]]]) -> str:
     """What netplan calls the interface: it is in the name of the file that it has written for it."""
     file = posixpath.basename(interface.managed.file) if interface.managed else ""
-    match = re.fullmatch(r"(?:10-)?netplan-(.+?)(?:-[^-]*)?\.(?:network|nmconnection)", file)
-    exact = re.fullmatch(r"10-netplan-(.+)\.network", file)
-    return exact.group(1) if exact else match.group(1) if match else interface.name
+    match = re.fullmatch(r"(10-netplan-(?P<id>.+)\.network)|(netplan-(?P<start>.+)\.nmconnection)", file)
+    if match and match["id"]:
+        return match["id"]
+    # A connection of NetworkManager may have the name of a wireless network behind it.
+    ids = {name for _path, _file, network in networks for _kind, name, _definition in _devices(network)}
+    fitting = [name for name in ids if match and f"{match['start']}-".startswith(f"{name}-")]
+    return max(fitting, key=len, default=interface.name)
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -16,6 +16,10 @@ from .ini import Section
 
 # What is about the link itself stays with it (systemd.network(5)).
 _LINK_SECTIONS = ("Link", "SR-IOV", "CAN", "Bridge", "BridgeFDB", "BridgeMDB", "BridgeVLAN", "IPoIB")
+# Whether the host waits for the network is a question to the bridge.
+_ONLINE = ("RequiredForOnline", "RequiredFamilyForOnline")
+# From the most to the least important (systemd.network(5)).
+_DIRECTORIES = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 _LINK_KEYS = ("VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "LLDP", "EmitLLDP", "Bridge", "Bond", "VRF")
 
 
@@ -32,20 +36,18 @@ def is_bridged(files: Mapping[str, File], name: str, bridge: str) -> bool:
 def bridged(files: Mapping[str, File], interface: Station, bridge: str, persistent: bool = True) -> dict[str, File]:
     """The files to be added."""
     source = interface.managed.file if interface.managed else ""
-    dropins = sorted(path for path in files if path.startswith(f"{source}.d/"))
-    sections = [s for path in [source, *dropins] if path in files for s in ini.parse(files[path].text)]
+    sections = [s for path in [source, *_dropins(files, source)] if path in files for s in ini.parse(files[path].text)]
     port = [Section("Match", (f"Name={interface.name}",))]
-    port += [s for s in sections if s.name in _LINK_SECTIONS]
+    port += [_of_port(s) for s in sections if s.name in _LINK_SECTIONS]
     kept = [line for s in sections if s.name == "Network" for line in s.only(_LINK_KEYS)]
     port.append(Section("Network", (*kept, f"Bridge={bridge}")))
     station = [Section("Match", (f"Name={bridge}",))]
+    online = tuple(line for s in sections if s.name == "Link" for line in s.only(_ONLINE))
+    station += [Section("Link", online)] if online else []
     for s in sections:
         if s.name not in ("Match", *_LINK_SECTIONS):
             station.append(Section(s.name, s.without(_LINK_KEYS) if s.name == "Network" else s.lines))
-    client = interface.managed.client_id if interface.managed else ""
-    if client.startswith("ff"):
-        # A client names itself after its interface (RFC 4361); it has to remain the same for the server to know it.
-        station.append(Section("DHCPv4", (f"IAID={int(client[2:10], 16)}",)))
+    station += identity(interface)
     device = [
         Section("NetDev", (f"Name={bridge}", "Kind=bridge", f"MACAddress={interface.mac}")),
         Section("Bridge", ("STP=no",)),
@@ -60,6 +62,27 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str, persiste
     comment = f"{layout.WRITTEN} {source} is what it was made from."
     # networkd is not root
     return {f"{directory}/{n}": File(f"{directory}/{n}", ini.render(t, comment), 0o644) for n, t in texts.items()}
+
+
+def identity(interface: Station) -> list[Section]:
+    """A client names itself after its interface (RFC 4361); it has to remain the same for the server to know it."""
+    client = interface.managed.client_id if interface.managed else ""
+    return [Section("DHCPv4", (f"IAID={int(client[2:10], 16)}",))] if client.startswith("ff") else []
+
+
+def _dropins(files: Mapping[str, File], source: str) -> list[str]:
+    """Those of a file, wherever that is: by their names, of which the most important directory has its say."""
+    found: dict[str, str] = {}
+    for directory in reversed(_DIRECTORIES):
+        own = f"{directory}/systemd/network/{posixpath.basename(source)}.d/"
+        found.update({posixpath.basename(p): p for p in files if p.startswith(own) and p.endswith(".conf")})
+    return [found[name] for name in sorted(found)]
+
+
+def _of_port(section: Section) -> Section:
+    """A port is never online by itself, but may be one that nobody waits for."""
+    nobody = tuple(line for line in section.only(_ONLINE) if line.partition("=")[2].strip() in ("no", "false", "0"))
+    return Section(section.name, (*section.without(_ONLINE), *nobody)) if section.name == "Link" else section
 
 
 def _before(name: str) -> str:

@@ -17,7 +17,12 @@ from hypothesis import strategies as st
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError, InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge, OtherLink, Tap
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
+    Bridge,
+    OtherLink,
+    Tap,
+    new_bridge,
+)
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Key, Resource, by_key
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.uplink import (
     Address,
@@ -39,6 +44,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._render import (
     networkd,
     uplinks,
 )
+from ansible_collections.tapestry.vmnet.plugins.module_utils._render.batch import render_bridges
 
 MAC = "02:00:00:00:00:05"
 ADDRESS = Address("192.168.1.5/24", ("broadcast", "192.168.1.255"))
@@ -397,6 +403,45 @@ def test_our_files_come_first_whatever_the_others_are_called() -> None:
     assert all(path.rpartition("/")[2] < "00-a.network" for path in added)
 
 
+def networkd_sections(files: dict[str, File], nic: Station = NIC) -> dict[str, dict[str, tuple[str, ...]]]:
+    source = next(path for path in files if path.endswith(".network"))
+    added = networkd.bridged(files, replace(nic, managed=Managed("networkd", source)), "br0")
+    return {path.rpartition("-")[2]: {s.name: s.lines for s in ini.parse(file.text)} for path, file in added.items()}
+
+
+def test_what_is_added_to_a_file_counts_wherever_it_is() -> None:
+    source = "/usr/lib/systemd/network/80-lan.network"
+    texts = {
+        source: "[Match]\nName=eth0\n[Network]\nDHCP=yes\n",
+        "/usr/lib/systemd/network/80-lan.network.d/a.conf": "[Network]\nDNS=9.9.9.9\n",
+        "/run/systemd/network/80-lan.network.d/b.conf": "[Network]\nDomains=b\n",
+        "/etc/systemd/network/80-lan.network.d/a.conf": "[Network]\nDNS=192.168.1.1\n",
+        "/etc/systemd/network/80-other.network.d/a.conf": "[Network]\nDNS=8.8.8.8\n",
+    }
+    sections = networkd.bridged(
+        {path: File(path, text) for path, text in texts.items()},
+        replace(NIC, managed=Managed("networkd", source)),
+        "br0",
+    )
+    station = ini.parse(sections["/etc/systemd/network/00-vmnet-br0.network"].text)
+    lines = [line for section in station if section.name == "Network" for line in section.lines]
+    assert lines == ["DHCP=yes", "DNS=192.168.1.1", "Domains=b"]
+
+
+@pytest.mark.parametrize(
+    ("said", "port", "station"),
+    [
+        (("RequiredForOnline=routable",), (), ("RequiredForOnline=routable",)),
+        (("RequiredForOnline=no",), ("RequiredForOnline=no",), ("RequiredForOnline=no",)),
+    ],
+)
+def test_the_host_waits_for_the_bridge(said: tuple[str, ...], port: tuple[str, ...], station: tuple[str, ...]) -> None:
+    lines = "\n".join(said)
+    found = networkd_sections(networkd_files(f"[Match]\nName=eth0\n[Link]\nMTUBytes=9000\n{lines}\n"))
+    assert found["eth0.network"]["Link"] == ("MTUBytes=9000", *port)
+    assert found["br0.network"]["Link"] == station
+
+
 # -- NetworkManager -----------------------------------------------------------------------------------------------
 
 PROFILE = "[connection]\nid=lan\nuuid=1-2\ntype=ethernet\n\n[ethernet]\nwake-on-lan=64\n\n[ipv4]\nmethod=auto\n"
@@ -416,6 +461,25 @@ def test_a_profile_becomes_a_ports_and_its_addresses_a_bridges() -> None:
     assert {file.mode for file in changed.values()} == {0o600}
     assert not keyfile.is_bridged(files, "eth0", "br0")
     assert keyfile.is_bridged(changed, "eth0", "br0")
+
+
+def test_what_a_profile_says_about_the_host_goes_to_the_bridges_profile() -> None:
+    path = "/etc/NetworkManager/system-connections/lan.nmconnection"
+    said = ("zone=internal", "mdns=2", "llmnr=0", "metered=1", "dns-over-tls=2")
+    text = PROFILE.replace(
+        "type=ethernet\n", "type=ethernet\nlldp=1\nautoconnect-priority=5\n" + "\n".join(said) + "\n"
+    )
+    changed = keyfile.bridged(
+        {path: File(path, text, 0o600)}, replace(NIC, managed=Managed("networkmanager", path)), "br0"
+    )
+    port, station = (
+        next(s for s in ini.parse(changed[at].text) if s.name == "connection")
+        for at in (path, path.replace("lan", "vmnet-br0"))
+    )
+    assert set(said) < set(station.lines)
+    assert not set(said) & set(port.lines)
+    assert port.get("lldp") == "1"
+    assert (port.get("autoconnect-priority"), station.get("autoconnect-priority")) == ("999", "999")
 
 
 def test_a_profile_in_memory_stays_and_another_comes_before_it() -> None:
@@ -481,6 +545,58 @@ def test_a_definition_that_may_be_of_other_interfaces_is_refused() -> None:
         netplan.bridged(netplan_files(text), nic, "br0")
 
 
+def network_of(changed: dict[str, File]) -> Any:
+    return yaml.load(changed[YAML].text, Loader=yaml.BaseLoader)["network"]
+
+
+@pytest.mark.parametrize(
+    ("ethernets", "port", "bridge"),
+    [
+        ("eth0: {renderer: NetworkManager, dhcp4: true}", {"renderer": "NetworkManager"}, "NetworkManager"),
+        ("{renderer: NetworkManager, eth0: {dhcp4: true}}", {}, "NetworkManager"),
+        ("{renderer: NetworkManager, eth0: {renderer: networkd}}", {"renderer": "networkd"}, "networkd"),
+        ("eth0: {dhcp4: true}", {}, None),
+    ],
+)
+def test_both_are_rendered_by_whom_the_interface_was(ethernets: str, port: dict[str, str], bridge: Any) -> None:
+    text = f"network: {{ethernets: {ethernets if ethernets[0] == '{' else '{' + ethernets + '}'}}}"
+    changed = netplan.bridged(netplan_files(text), replace(NIC, managed=Managed("netplan")), "br0")
+    network = network_of(changed)
+    assert network["ethernets"]["eth0"] == port
+    assert network["bridges"]["br0"].get("renderer") == bridge
+    assert netplan.is_bridged(changed, "eth0", "br0")
+
+
+@pytest.mark.parametrize(
+    ("key", "file"),
+    [
+        ("lan-nic", "netplan-lan-nic.nmconnection"),
+        ("NM-3f0c2c6e-7c0c-4f5b-9d1e-2b1a5f0e8c11", "netplan-NM-3f0c2c6e-7c0c-4f5b-9d1e-2b1a5f0e8c11.nmconnection"),
+        ("lan-nic", "netplan-lan-nic-Some-SSID.nmconnection"),
+        ("lan-nic", "10-netplan-lan-nic.network"),
+    ],
+)
+def test_a_name_with_dashes_is_one_that_the_files_define(key: str, file: str) -> None:
+    text = f"network: {{ethernets: {{lan: {{dhcp4: false}}, {key}: {{match: {{macaddress: '{MAC}'}}, dhcp4: true}}}}}}"
+    nic = replace(NIC, managed=Managed("netplan", f"/run/somewhere/{file}"))
+    changed = netplan.bridged(netplan_files(text), nic, "br0")
+    network = network_of(changed)
+    assert network["bridges"]["br0"]["interfaces"] == [key]
+    assert network["ethernets"]["lan"] == {"dhcp4": "false"}
+    assert netplan.is_bridged(changed, "eth0", "br0", MAC)
+    assert not netplan.is_bridged(changed, "eth1", "br0", "02:00:00:00:00:06")
+
+
+def test_to_the_dhcp_server_netplans_bridge_is_who_the_interface_was() -> None:
+    path = "/etc/systemd/network/10-netplan-br0.network.d/vmnet.conf"
+    managed = Managed("netplan", "/run/systemd/network/10-netplan-eth0.network", "ffd4b4ca7e00020000ab11")
+    text = "network: {ethernets: {eth0: {dhcp4: true}}}"
+    changed = netplan.bridged(netplan_files(text), replace(NIC, managed=managed), "br0")
+    assert [(s.name, s.lines) for s in ini.parse(changed[path].text)] == [("DHCPv4", (f"IAID={0xD4B4CA7E}",))]
+    by_mac = replace(managed, client_id="01020000000005")
+    assert sorted(netplan.bridged(netplan_files(text), replace(NIC, managed=by_mac), "br0")) == [YAML]
+
+
 # -- the plan -----------------------------------------------------------------------------------------------------
 
 INTERFACES = "auto eth0\niface eth0 inet static\n  address 192.168.1.5/24\n  gateway 192.168.1.1\n"
@@ -526,6 +642,22 @@ def test_a_second_run_has_nothing_to_do_and_absent_leaves_nothing(manager: str) 
     assert not plan_uplinks(asked, there)
     back = applied(there, plan_uplinks(replace(asked, entries=(uplink(name="eth0"),), state="absent"), there))
     assert back == host
+
+
+def test_what_the_bridge_has_of_its_own_stays_on_it() -> None:
+    record = f"{layout.PERSISTENT}/nat/bridges.batch"
+    own = Address("10.9.0.1/24", ("noprefixroute",))
+    connected = "10.9.0.0/24 dev br0 proto kernel scope link src 10.9.0.1"
+    host = a_host(File(record, render_bridges([replace(new_bridge("br0", "x"), scope="nat", addresses=(own.cidr,))])))
+    host[Key(Station.kind, "br0")] = Station("br0", addresses=(own,), learned=(connected,))
+    there = applied(host, plan_uplinks(request(WISH), host))
+    bridge: Any = there[Key(Station.kind, "br0")]
+    assert own in bridge.addresses
+    assert ADDRESS in bridge.addresses
+    back = plan_uplinks(request(uplink(name="eth0"), state="absent"), there).after
+    stations: Any = [back[Key(Station.kind, name)] for name in ("eth0", "br0")]
+    assert [station.addresses for station in stations] == [NIC.addresses, (own,)]
+    assert connected.replace("br0", "eth0") not in stations[0].learned
 
 
 def test_the_file_as_it_was_is_kept_and_put_back() -> None:
