@@ -25,7 +25,7 @@ PLAYBOOK = "tapestry.vmnet.bridged"
     ],
 )
 def test_what_cannot_be_an_uplink(scenario: Scenario, bed: Bed, network: dict[str, Any], why: str) -> None:
-    host = bed.hosts["netplan"]
+    host = next(iter(bed.hosts.values()))
     before = host.snapshot()
     networks = [{"name": "vmnet5", **network}]
     run = run_playbook(PLAYBOOK, scenario.inventory, bridged_networks=networks, vmnet_hosts=host.name)
