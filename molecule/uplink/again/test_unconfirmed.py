@@ -25,8 +25,14 @@ ip -o link show eth0 | grep -o 'master [^ ]*'
 ip -o addr show eth0 | sed 's/valid_lft.*//; s/ dynamic//; s/ proto [^ ]*//; s/ nodad//'
 ip route show table all | grep -v 'dev vmnet0'; ip -6 route show table all | grep -v 'dev vmnet0' | sed 's/expires [^ ]*//'
 ip rule; ip -6 rule
+pgrep -l 'dhclient|dhcpcd' | sed 's/^[0-9]* //'
 find /etc/network /etc/netplan /etc/systemd/network /etc/NetworkManager /etc/vmnet -type f -exec md5sum {} + 2> /dev/null | sort
 """
+
+
+# A route of another interface that comes before one of the uplink's with the same metric.
+PREFIX = "2001:db8:77::/64"
+ROUTES = f"ip -6 route add {PREFIX} dev eth1 metric 77; ip -6 route append {PREFIX} via fe80::77 dev eth0 metric 77"
 
 
 def look(host: Host) -> list[str]:
@@ -75,10 +81,13 @@ def test_what_nobody_confirms_is_undone_with_and_without_systemd(
     host: Host, staged: Staged, service_manager: str
 ) -> None:
     staged.run("bridges", **BRIDGE)
+    host.run(ROUTES)
     before = look(host)
     staged.run("uplinks", **UPLINK, service_manager=service_manager)
     assert "master vmnet0" in host.run("ip -o link show eth0").stdout
+    assert "dev eth1" in host.run(f"ip -6 route show {PREFIX}").stdout
     wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    host.run(f"ip -6 route del {PREFIX} dev eth0; ip -6 route del {PREFIX} dev eth1")
     staged.run("bridges", **BRIDGE, state="absent")
 
 
@@ -96,3 +105,22 @@ def test_a_run_that_is_killed_half_way_is_undone(host: Host, staged: Staged) -> 
         wait_for("nothing waits", lambda: not host.run("ls /run/vmnet-uplinks/armed-*", check=False).ok, timeout=60)
     staged.run("bridges", **BRIDGE, state="absent")
     host.run("rm -rf /run/vmnet-uplinks")
+
+
+def test_a_host_that_goes_down_before_it_is_confirmed_comes_up_as_it_was(host: Host, staged: Staged) -> None:
+    if host.name not in ("ifupdown", "networkd", "nm", "netplan"):
+        pytest.skip("one of each manager is enough")
+    staged.run("bridges", **BRIDGE)
+    before = look(host)
+    asked = UPLINK | {"confirm_timeout": 3600}
+    staged.run("uplinks", **asked)
+    for check in (True, False):
+        with pytest.raises(AssertionError, match="another change of this host's uplinks has not been confirmed"):
+            staged.run("uplinks", **asked, check=check)
+    host.reboot()
+    assert "master vmnet0" not in host.run("ip -o link show eth0").stdout
+    wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    assert not host.run(
+        "ls -d /var/lib/vmnet-uplinks /run/vmnet-uplinks /etc/systemd/system/*uplinks*", check=False
+    ).lines
+    staged.run("bridges", **BRIDGE, state="absent")

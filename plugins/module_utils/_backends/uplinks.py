@@ -202,6 +202,7 @@ def _stage(plan: Plan) -> None:
         }
         for part, text in parts.items():
             files.write(File(f"{directory}/{part}", text))
+    files.write(File(f"{layout.UPLINKS_PENDING}/undo", uplinks.UNDO_UNIT))
     files.write(File(_SCRIPT, uplinks.SCRIPT, 0o700))
 
 

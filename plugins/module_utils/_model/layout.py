@@ -26,6 +26,8 @@ DHCP_LOADED = "/run/vmnet-dhcp"  # what each server has read, and its process id
 LOCK = "/run/vmnet.lock"
 FIREWALLD = "/etc/firewalld"
 UPLINKS_PENDING = "/run/vmnet-uplinks"  # a change of uplinks that waits to be confirmed, and the way back from it
+UPLINKS_KEPT = "/var/lib/vmnet-uplinks"  # what of it a boot needs that comes before it is confirmed
+UPLINKS_UNDO = "vmnet-uplinks-undo.service"
 
 WRITTEN = "Written by the Ansible collection tapestry.vmnet."
 

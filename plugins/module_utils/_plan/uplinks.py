@@ -194,11 +194,9 @@ def _without_own(station: Station, recorded: set[str]) -> tuple[Station, tuple[A
     """A bridge without the addresses that it has as a bridge of ours, which were never its uplink's; and those."""
     own = tuple(a for a in station.addresses if a.cidr in recorded)
     subnets = {str(ip_interface(a.cidr).network) for a in own}
-    left = {
-        "addresses": tuple(a for a in station.addresses if a not in own),
-        "learned": tuple(r for r in station.learned if r.split()[0] not in subnets or " proto kernel" not in r),
-    }
-    return replace(station, **left), own
+    addresses = tuple(a for a in station.addresses if a not in own)
+    learned = tuple(r for r in station.learned if r.split()[0] not in subnets or " proto kernel" not in r)
+    return replace(station, addresses=addresses, learned=learned), own
 
 
 def _recorded_addresses(state: dict[Key, Resource], bridge: str) -> set[str]:

@@ -83,19 +83,26 @@ SCRIPT = rf"""#!/bin/sh
 #   uplinks new TOKEN       make the change; fails if it was undone meanwhile
 #   uplinks undo TOKEN      undo it now
 #   uplinks confirm TOKEN   keep it
+#   uplinks boot            undo what was not confirmed when the host went down; from a copy of this, before there is a network
 set -u
 export LC_ALL=C
 trap '' HUP PIPE
 dir={layout.UPLINKS_PENDING}
+kept={layout.UPLINKS_KEPT}
+unit={layout.UNITS}/{layout.UPLINKS_UNDO}
+wanted={layout.UNITS}/sysinit.target.wants/{layout.UPLINKS_UNDO}
 armed=
+patience=
 longest={LONGEST}
 
 # Whether to go on: a change that is being undone makes no further step.
 on() {{ [ -z "$armed" ] || [ -e "$armed" ]; }}
 
-go() {{
+# What is on disk.
+put() {{
     if [ -d /run/systemd/system ]; then
-        while read -r unit; do systemctl --quiet disable --now "$unit"; done < "$dir/$1/stopped"
+        # shellcheck disable=SC2086
+        while read -r name; do systemctl --quiet $patience disable --now "$name"; done < "$dir/$1/stopped"
     fi
     (cd "$dir/$1/files" && find . -type f) | while read -r file; do
         mkdir -p "/${{file%/*}}"
@@ -110,8 +117,13 @@ go() {{
     # Units of ours may have come or gone.
     if [ -d /run/systemd/system ]; then
         systemctl daemon-reload
-        while read -r verb unit; do systemctl --quiet "$verb" "$unit"; done < "$dir/$1/started"
+        # shellcheck disable=SC2086
+        while read -r verb name; do systemctl --quiet $patience "$verb" "$name"; done < "$dir/$1/started"
     fi
+}}
+
+go() {{
+    put "$1"
     while read -r name value; do
         if [ -e "/proc/sys/$name" ]; then echo "$value" > "/proc/sys/$name"; fi
     done < "$dir/$1/parameters"
@@ -146,6 +158,25 @@ batch() {{
     if [ -s "$dir/$1/vlans" ]; then bridge -force -batch "$dir/$1/vlans"; fi
 }}
 
+# The way back, for a boot that comes before its time. The host may lose its power, so all of it has to be on the disk.
+keep() {{
+    [ -d /run/systemd/system ] || return 0
+    rm -rf "$kept"
+    mkdir -p -m 700 "$kept" "${{wanted%/*}}"
+    cp -pR "$dir/old" "$dir/uplinks" "$kept"
+    cp "$dir/undo" "$unit"
+    ln -sf "$unit" "$wanted"
+    find "$kept" "$unit" "${{unit%/*}}" "${{wanted%/*}}" -exec sync {{}} +
+}}
+
+forget() {{
+    [ -e "$unit" ] || return 0
+    rm -f "$unit" "$wanted"
+    rmdir "${{wanted%/*}}" 2> /dev/null
+    rm -rf "$kept"
+    systemctl daemon-reload
+}}
+
 # Whether the change is being made.
 running() {{ pid=$(cat "$dir/new/pid" 2> /dev/null) && kill -0 "$pid" 2> /dev/null; }}
 
@@ -158,6 +189,7 @@ undo() {{
     done
     if pid=$(cat "$dir/new/pid" 2> /dev/null); then kill -s KILL -- "-$pid" "$pid" 2> /dev/null; fi
     go old > "$dir/old/log" 2>&1
+    forget
     mv "$dir/undoing" "$dir/undone-$1"
 }}
 
@@ -171,6 +203,7 @@ case $1 in
         on
         ;;
     wait)
+        keep
         : > "$dir/armed-$3"
         left=$2
         # While the change is being made the time to confirm it does not run, but that must not last for ever.
@@ -184,6 +217,7 @@ case $1 in
     undo) undo "$2" ;;
     confirm)
         if mv "$dir/armed-$2" "$dir/confirmed" 2> /dev/null; then
+            forget
             rm -rf "$dir"
             echo confirmed
         elif ls "$dir"/undone-* > /dev/null 2>&1; then
@@ -193,5 +227,31 @@ case $1 in
             echo undoing
         fi
         ;;
+    boot)
+        echo "<5>vmnet: the host went down before the change of its uplinks was confirmed, which is undone"
+        dir=$kept
+        patience=--no-block
+        put old
+        if command -v netplan > /dev/null; then netplan generate; fi
+        forget
+        ;;
 esac
+"""
+
+# There only while a change is not confirmed. Whatever starts a service starts what the targets before that one want, too, so
+# it has to be told whether this is still the boot in which the change was made.
+UNDO_UNIT = f"""\
+# {layout.WRITTEN}
+[Unit]
+Description=Undo a change of uplinks that was not confirmed before the host went down
+DefaultDependencies=no
+ConditionPathExists=!{layout.UPLINKS_PENDING}
+ConditionPathExists={layout.UPLINKS_KEPT}/uplinks
+After=local-fs.target
+Wants=network-pre.target
+Before=network-pre.target systemd-networkd.service NetworkManager.service networking.service {layout.SERVICE}
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {layout.UPLINKS_KEPT}/uplinks boot
 """

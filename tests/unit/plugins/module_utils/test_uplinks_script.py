@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ class Pending:
         self._tools = place / "bin"
         self._running: list[subprocess.Popen[bytes]] = []
         self._tools.mkdir()
-        for tool in ("ip", "bridge", "systemctl"):
+        for tool in ("ip", "bridge", "systemctl", "netplan"):
             (self._tools / tool).write_text(f'#!/bin/sh\necho "{tool} $*" >> {self.said}\n')
             (self._tools / tool).chmod(0o755)
         for way in ("new", "old"):
@@ -39,19 +40,30 @@ class Pending:
             for part in ("gone", "batch", "again", "batch6", "parameters", "vlans", "stopped", "started"):
                 (self.place / way / part).write_text("")
             (self.place / way / "take_over").write_text(f"echo {way} takes over >> {self.said}\n")
+        (self.place / "undo").write_text(uplinks.UNDO_UNIT)
+        self.kept, self.units = place / "kept", place / "units"
         script = uplinks.SCRIPT.replace(f"dir={layout.UPLINKS_PENDING}", f"dir={self.place}")
+        script = script.replace(layout.UPLINKS_KEPT, str(self.kept)).replace(layout.UNITS, str(self.units))
         # What it asks of systemd is asked as if that were running.
         (self.place / "uplinks").write_text(script.replace("/run/systemd/system", str(place)))
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    @property
+    def is_kept(self) -> bool:
+        """Whether a boot would undo the change."""
+        wanted = self.units / "sysinit.target.wants" / layout.UPLINKS_UNDO
+        there = {self.kept.exists(), (self.units / layout.UPLINKS_UNDO).exists(), wanted.exists()}
+        assert len(there) == 1
+        return there.pop()
+
+    def start(self, *arguments: str, script: Path | None = None) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PATH": f"{self._tools}:{os.environ['PATH']}"}
-        argv = ["/bin/sh", str(self.place / "uplinks"), *arguments]
+        argv = ["/bin/sh", str(script or self.place / "uplinks"), *arguments]
         process = subprocess.Popen(argv, env=environment, start_new_session=True, stdout=subprocess.PIPE)
         self._running.append(process)
         return process
 
-    def run(self, *arguments: str) -> str:
-        process = self.start(*arguments)
+    def run(self, *arguments: str, script: Path | None = None) -> str:
+        process = self.start(*arguments, script=script)
         return process.communicate(timeout=20)[0].decode().strip()
 
     def takes(self, way: str, shell: str) -> None:
@@ -104,6 +116,7 @@ def test_what_is_confirmed_stays(pending: Pending) -> None:
     assert waiting.wait(20) == 0
     assert pending.ways == ["new takes over"]
     assert pending.names == set()
+    assert not pending.is_kept
 
 
 def test_what_is_not_confirmed_in_time_is_undone(pending: Pending) -> None:
@@ -176,7 +189,42 @@ def test_what_was_enabled_is_disabled_before_its_file_goes_and_the_other_way_rou
         "systemctl daemon-reload",
         "systemctl --quiet enable other.service",
         "systemctl --quiet start other.service",
+        "systemctl daemon-reload",
     ]
+
+
+def test_a_boot_before_it_is_confirmed_undoes_what_is_on_disk(pending: Pending, tmp_path: Path) -> None:
+    changed, added, other = (tmp_path / name for name in ("changed", "added", "other"))
+    changed.write_text("new")
+    added.write_text("new")
+    old = pending.place / "old"
+    (old / f"files{tmp_path}").mkdir(parents=True)
+    (old / f"files{changed}").write_text("old")
+    (old / f"files{other}").write_text("old")
+    (old / "gone").write_text(f"{added}\n")
+    (old / "stopped").write_text("vmnet.service\n")
+    waiting = pending.arm()
+    pending.run("new", TOKEN)
+    assert pending.is_kept
+    assert pending.kept.stat().st_mode & 0o777 == 0o700
+    waiting.kill()
+    pending.said.unlink()
+    shutil.rmtree(pending.place)  # it is in memory
+    pending.run("boot", script=pending.kept / "uplinks")
+    assert (changed.read_text(), other.read_text(), added.exists()) == ("old", "old", False)
+    assert pending.lines == [
+        "systemctl --quiet --no-block disable --now vmnet.service",
+        "systemctl daemon-reload",
+        "netplan generate",
+        "systemctl daemon-reload",
+    ]
+    assert not pending.is_kept
+
+
+def test_a_change_that_was_undone_is_not_undone_by_the_next_boot(pending: Pending) -> None:
+    pending.arm()
+    pending.run("undo", TOKEN)
+    assert not pending.is_kept
 
 
 @pytest.mark.parametrize("name", [f"armed-{TOKEN}", "undoing"])
