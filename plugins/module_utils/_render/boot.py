@@ -82,6 +82,7 @@ set -u
 export LC_ALL=C
 program=/etc/vmnet/program.nft
 broken=" "
+later=
 
 complain() { echo "<3>vmnet: $*" >&2; }
 
@@ -156,12 +157,13 @@ batches() {
 
 # Of the batches, the lines for links that can be ours. `lines aloud` says what is passed over, and why.
 lines() {
-    { ip -o link show; echo; batches "$1"; } | awk -v aloud="$1" -v ipv6="$([ -d /proc/sys/net/ipv6 ] && echo 1)" '
+    { ip -o link show; echo; batches "$1"; } | awk -v aloud="$1" -v ipv6="$([ -d /proc/sys/net/ipv6 ] && echo 1)" -v later="$later" '
         function say(text) { if (aloud == "aloud" && !said[text]++) print "<3>vmnet: " text > "/dev/stderr" }
         function ends() { if (link && !complete) say(link " is only half in its file, and stays down") }
         !batch && /^$/ { batch = 1; next }
         !batch { split($2, n, /[:@]/); there[n[1]] = 1; if ($0 ~ /alias vmnet:/) ours[n[1]] = 1; next }
         /^# / { ends(); link = $2; created = complete = 0; next }
+        index(later, " " link " ") && !there[link] { complete = 1; next }
         /^#uplink / { ours[link] = 1 }  # made by the network manager of the host, which cannot mark it
         /^#/ { next }
         { dev = ""; for (i = 1; i < NF; i++) if ($i == "dev") dev = $(i + 1) }
@@ -189,15 +191,19 @@ links() {
     lines "$1" | grep -E '^address | up$' | ip -force -batch -
 }
 
+# The bridges that a network manager of the host makes, which need not take one for its own that was there before.
+left_to_managers() { batches quietly | awk '/^#moved / { print $3 }'; }
+
 # The interfaces that somebody else makes, and that are not there yet.
 awaited() {
     { ip -o link show; echo; batches quietly; } | awk '
         !batch && /^$/ { batch = 1; next }
         !batch { split($2, n, /[:@]/); there[n[1]] = 1; next }
         /^# / { link = $2; made[link] = first = 1; next }
+        /^#moved / { others[$3] = 1; next }
         first { first = 0; if (!/^(link add|tuntap add) /) made[link] = 0; wanted[link] = 1 }
         { for (i = 1; i < NF; i++) if ($i == "dev") wanted[$(i + 1)] = 1 }
-        END { for (link in wanted) if (!there[link] && !made[link]) print link }'
+        END { for (link in wanted) if (!there[link] && (!made[link] || others[link])) print link }'
 }
 
 # Network cards may come late, but only while the host boots.
@@ -237,7 +243,9 @@ else
 fi
 if [ "${1:-all}" = all ]; then
     if [ -n "$(awaited)" ] && booting; then
-        links quietly
+        later=" $(left_to_managers | tr '\n' ' ')"
+        links quietly 2> /dev/null  # what is wrong then is said below
+        later=
         for _ in $(seq 50); do
             [ -z "$(awaited)" ] && break
             sleep 0.2
