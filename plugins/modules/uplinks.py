@@ -10,11 +10,13 @@ DOCUMENTATION = r"""
 module: uplinks
 short_description: Move network cards into bridges, with all that the host is on them
 description:
-  - Makes a network card, a bond or a VLAN a port of a bridge. The host's addresses, routes and rules move from it to the bridge in one
+  - Makes a network card or a VLAN a port of a bridge. The host's addresses, routes and rules move from it to the bridge in one
     go, so that the host stays on its network, open connections stay open, and guests on the bridge are on that network, too.
   - Before it changes anything, the host arms a way back, a shell script that needs neither Ansible nor Python. It is taken after
-    O(confirm_timeout) seconds, unless the controller has reached the host over a new connection by then.
-    The task fails if it was taken, and the host is as it was.
+    O(confirm_timeout) seconds, unless the controller has reached the host over a new connection by then. It is also taken by the next
+    boot of a host that goes down before that, if systemd is its service manager. The task fails if it was taken, and the host is as
+    it was.
+  - While a change is not confirmed, another run is refused, in check mode, too.
   - The configuration of what brings the host to its network at boot is rewritten so that the host is on the bridge after a reboot.
     That is found out for each interface, and may be ifupdown, systemd-networkd, NetworkManager or netplan. An interface with addresses
     that is configured by something else is refused.
@@ -34,7 +36,7 @@ options:
     suboptions:
       name:
         description:
-          - The network card, bond or VLAN. Wireless interfaces, the loopback interface, taps, bridges and ports of other bridges
+          - The network card or VLAN. A bond is handled like them, but that is not tested. Wireless interfaces, the loopback interface, taps, bridges and ports of other bridges
             are refused.
         type: str
         required: true
@@ -49,7 +51,9 @@ options:
         type: bool
         default: true
   confirm_timeout:
-    description: Seconds that the controller has for reaching the host over a new connection, from the change on. 5 to 3600.
+    description:
+      - Seconds that the controller has for reaching the host over a new connection, once the change is made. 5 to 3600.
+      - Making the change takes a few seconds, and at most two minutes.
     type: int
     default: 60
 attributes:
@@ -57,8 +61,14 @@ attributes:
     support: full
     description: Runs partly on the controller, which opens the new connection.
 notes:
-  - With a DHCP client, the lease goes on on the bridge, which has the MAC address of the interface and calls itself as before.
+  - The connection has to be one over the host's network, as SSH is. With V(ansible_connection=local), or into a container, nothing could be
+    learned from it; an interface that the host has addresses, routes or rules on is refused then, unless nothing has to change.
+  - With an IPv4 DHCP client, the lease goes on on the bridge, which has the MAC address of the interface and calls itself as before.
+    Tested are ISC's client with ifupdown, NetworkManager's own, and that of systemd-networkd, alone and with netplan.
+    To a DHCPv6 server the bridge may be another client than the interface was.
   - Addresses, routes and rules that nothing configures at boot move, too, and are gone after a reboot as they were before.
+  - Addresses that M(tapestry.vmnet.bridges) has given to the bridge stay on it with O(state=absent).
+  - Without systemd, a host that goes down before the change is confirmed comes up with it.
 seealso:
   - module: tapestry.vmnet.bridges
 """
