@@ -143,7 +143,7 @@ go() {{
 # systemd-networkd asks for routers once it is told of a link-local address. Of one that was there before it had anything to do
 # with the interface it has been told already, and would wait for ever.
 remind() {{
-    for second in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         sleep 1
         on || return
         networkctl status "$1" | grep -q 'State: .*(configured)' && return
@@ -162,7 +162,8 @@ batch() {{
 keep() {{
     [ -d /run/systemd/system ] || return 0
     rm -rf "$kept"
-    mkdir -p -m 700 "$kept" "${{wanted%/*}}"
+    mkdir -p "$kept" "${{wanted%/*}}"
+    chmod 700 "$kept"
     cp -pR "$dir/old" "$dir/uplinks" "$kept"
     cp "$dir/undo" "$unit"
     ln -sf "$unit" "$wanted"
