@@ -25,8 +25,7 @@ from .core import Plan, Request
 
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
-# Turning IPv4 forwarding on or off, the kernel sets this one to the opposite, whatever it was (net/ipv4/devinet.c,
-# inet_forward_change), so it is put back after forwarding: what is read first is written first.
+# Turning IPv4 forwarding on or off, the kernel sets this one to the opposite, whatever it was.
 ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 
 SYSCTLS = (*FORWARDING.values(), ACCEPT_REDIRECTS)
