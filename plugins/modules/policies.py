@@ -160,7 +160,7 @@ def main() -> None:
         Subject(
             "policies",
             key="bridge",
-            reads=("element", "interface"),
+            reads=("element", "interface", "address"),
             parse=parse,
             plan=plan,
             show=show,

@@ -84,6 +84,21 @@ class Interface(Resource):
 
 
 @dataclass(frozen=True)
+class Address(Resource):
+    """An address of the host; ``name`` is ``<interface> <address>``, without a prefix length."""
+
+    kind: ClassVar[str] = "address"
+
+    @property
+    def interface(self) -> str:
+        return self.name.partition(" ")[0]
+
+    @property
+    def ip(self) -> str:
+        return self.name.partition(" ")[2]
+
+
+@dataclass(frozen=True)
 class Unit(Resource):
     """A systemd unit. ``current``: systemd has its unit file as it is on disk.
 
