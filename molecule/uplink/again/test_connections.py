@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab import Bed, Host
-from verify import Run, Scenario, run_playbook
+from verify import Scenario, run_playbook
 
 # Sends to an echo server what tells its place in the stream, and prints a line for every 64 KiB that have come back.
 TRANSFER = """
@@ -101,29 +101,43 @@ def connections(bed: Bed) -> Iterator[Connections]:
         host.end(servers[name])
 
 
-@pytest.fixture(scope="module")
-def there(scenario: Scenario, connections: Connections) -> Run:
-    assert connections
-    return run_playbook("tapestry.vmnet.bridged", scenario.inventory).succeeded()
+Found = dict[str, tuple[str, bool, list[str]]]
+
+
+def look(bed: Bed, connections: Connections, word: str) -> Found:
+    """host -> its network card, whether the session answers, and what is wrong with the transfers: of all hosts, at this time."""
+    return {
+        name: (
+            host.run("ip -o link show eth0").stdout,
+            connections[name][0].answers(word),
+            [transfer.goes_on() for transfer in connections[name][1:]],
+        )
+        for name, host in bed.hosts.items()
+    }
 
 
 @pytest.fixture(scope="module")
-def back(scenario: Scenario, there: Run) -> Run:
+def there(scenario: Scenario, bed: Bed, connections: Connections) -> Found:
+    run_playbook("tapestry.vmnet.bridged", scenario.inventory).succeeded()
+    return look(bed, connections, "on the bridge")
+
+
+@pytest.fixture(scope="module")
+def back(scenario: Scenario, bed: Bed, connections: Connections, there: Found) -> Found:
     assert there
-    return run_playbook("tapestry.vmnet.bridged", scenario.inventory, bridged_state="absent").succeeded()
+    run_playbook("tapestry.vmnet.bridged", scenario.inventory, bridged_state="absent").succeeded()
+    return look(bed, connections, "back again")
 
 
-@pytest.mark.usefixtures("there")
-def test_connections_stay_open_when_the_host_moves_to_the_bridge(host: Host, connections: Connections) -> None:
-    session, *transfers = connections[host.name]
-    assert "master vmnet0" in host.run("ip -o link show eth0").stdout
-    assert session.answers("on the bridge")
-    assert [transfer.goes_on() for transfer in transfers] == ["", ""]
+def test_connections_stay_open_when_the_host_moves_to_the_bridge(host: Host, there: Found) -> None:
+    card, answers, wrong = there[host.name]
+    assert "master vmnet0" in card
+    assert answers
+    assert wrong == ["", ""]
 
 
-@pytest.mark.usefixtures("back")
-def test_connections_stay_open_when_the_host_moves_back(host: Host, connections: Connections) -> None:
-    session, *transfers = connections[host.name]
-    assert "master" not in host.run("ip -o link show eth0").stdout
-    assert session.answers("back again")
-    assert [transfer.goes_on() for transfer in transfers] == ["", ""]
+def test_connections_stay_open_when_the_host_moves_back(host: Host, back: Found) -> None:
+    card, answers, wrong = back[host.name]
+    assert "master" not in card
+    assert answers
+    assert wrong == ["", ""]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ CUT = CLOSED.replace(" tcp flags & (syn | ack) == syn", "")
 LOOK = """
 ip -o link show eth0 | grep -o 'master [^ ]*'
 ip -o addr show eth0 | sed 's/valid_lft.*//; s/ dynamic//; s/ proto [^ ]*//; s/ nodad//'
-ip route show table all | grep -v 'dev vmnet0'; ip -6 route show table all | grep -v 'dev vmnet0' | sed 's/expires [^ ]*//'
+{ ip -4 route show table all; ip -6 route show table all; } | grep -v 'dev vmnet0' | sed 's/expires [^ ]*//'
 ip rule; ip -6 rule
 pgrep -l 'dhclient|dhcpcd' | sed 's/^[0-9]* //'
 find /etc/network /etc/netplan /etc/systemd/network /etc/NetworkManager /etc/vmnet -type f -exec md5sum {} + 2> /dev/null | sort
@@ -68,7 +69,9 @@ def test_the_host_is_back_at_once(host: Host, broken: Any) -> None:
 
 
 def test_nothing_of_it_is_left(host: Host, broken: Any) -> None:
-    assert broken[2][host.name] == []
+    # A DHCP client that the way back has started stays in its unit, which systemd lists for as long.
+    unit = re.compile(r"unit_files: [+-]vmnet-uplinks-\w+\.service transient")
+    assert [line for line in broken[2][host.name] if not unit.fullmatch(line)] == []
 
 
 @pytest.fixture(scope="module")
