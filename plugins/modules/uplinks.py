@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: uplinks
 short_description: Move network cards into bridges, with all that the host is on them
 description:
-  - Makes a network card or a VLAN a port of a bridge. The host's addresses, routes and rules move from it to the bridge in one
+  - Makes a network card a port of a bridge. The host's addresses, routes and rules move from it to the bridge in one
     go, so that the host stays on its network, open connections stay open, and guests on the bridge are on that network, too.
   - Before it changes anything, the host arms a way back, a shell script that needs neither Ansible nor Python. It is taken after
     O(confirm_timeout) seconds, unless the controller has reached the host over a new connection by then. It is also taken by the next
@@ -36,8 +36,8 @@ options:
     suboptions:
       name:
         description:
-          - The network card or VLAN. A bond is handled like them, but that is not tested. Wireless interfaces, the loopback interface, taps, bridges and ports of other bridges
-            are refused.
+          - The network card. A bond or a VLAN is handled like one, but that is not tested.
+          - Wireless interfaces, the loopback interface, taps, bridges and ports of other bridges are refused.
         type: str
         required: true
       bridge:
