@@ -13,6 +13,7 @@ _FIRST_BOOT = re.compile(r"(ldconfig|systemd-(journal-catalog-update|sysusers|up
 # What network managers and DHCP clients remember for themselves: when they were last seen, and how long a lease is.
 _REMEMBERED = re.compile(
     r"/run/NetworkManager/devices/|/var/lib/NetworkManager/|/run/dhclient|/run/dhcpcd|/var/lib/dhcp(cd)?/|/run/netns "
+    r"|/run/network/restart-hotplug "
 )
 # That there have been named namespaces since the boot: clients of the tests live in some.
 _NAMESPACES = re.compile(r"run-netns\.mount ")
