@@ -138,6 +138,7 @@ def apply(plan: Plan) -> None:
 def sweep() -> None:
     """Empty directories of ours, and what a run that was killed has left unfinished."""
     files.sweep(_FILES)
+    leases.sweep()
 
 
 def _is_written_first(file: File) -> bool:
