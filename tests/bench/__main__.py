@@ -19,7 +19,7 @@ from . import report
 from .harness import Bench
 
 ROOT = Path(__file__).resolve().parents[2]
-_PARTS = {"harness", "report", "hosts", "packets", "layouts", "taps_floor"}
+_PARTS = {"harness", "report", "hosts", "packets", "layouts", "taps_floor", "profiles", "modules", "in_process"}
 
 
 def benchmarks() -> list[str]:

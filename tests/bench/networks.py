@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from lab import Bed, Host
 
+from . import profiles
 from .harness import Bench, Goal, MissingError, seconds
 from .hosts import bed, memory_of_servers, play, subnet
 
@@ -61,13 +62,13 @@ def _next(values: Iterator[float] | None) -> Callable[[], float]:
 
 def again(bench: Bench, made: Bed, host: Host, count: int) -> None:
     """A second run has nothing to do; an empty play shows what of it is Ansible's own start."""
-    play(made, "tapestry.vmnet.nat", nat_networks=profile(count))
+    play(made, "tapestry.vmnet.nat", nat_networks=profiles.networks(count))
     wait_for_servers(host, count)
     bench.compare(
         "again",
         f"A second run with {count} networks, nothing to do",
         {
-            OURS: lambda: seconds(lambda: play(made, "tapestry.vmnet.nat", nat_networks=profile(count))),
+            OURS: lambda: seconds(lambda: play(made, "tapestry.vmnet.nat", nat_networks=profiles.networks(count))),
             "the same with no network at all": lambda: seconds(
                 lambda: play(made, "tapestry.vmnet.nat", nat_networks=[], nat_purge=False)
             ),
@@ -76,20 +77,9 @@ def again(bench: Bench, made: Bed, host: Host, count: int) -> None:
     )
 
 
-def profile(count: int) -> list[dict[str, object]]:
-    return [
-        {
-            "name": f"vn{number}",
-            "addresses": [f"{subnet(number)}.1/24"],
-            "dhcp": {"ranges": [f"{subnet(number)}.100-{subnet(number)}.200"]},
-        }
-        for number in range(count)
-    ]
-
-
 def ours(made: Bed, host: Host, count: int, memory: dict[str, list[float]]) -> float:
     before = memory_of_servers(host)
-    networks = profile(count)
+    networks = profiles.networks(count)
     took = seconds(lambda: play(made, "tapestry.vmnet.nat", nat_networks=networks))
     wait_for_servers(host, count)
     memory.setdefault(OURS, []).append((memory_of_servers(host) - before) / count)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""NAT networks as users write them, and the module runs that the role makes of them."""
+
+from __future__ import annotations
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.network import expand
+
+from .hosts import subnet
+
+Tasks = list[tuple[str, dict[str, object]]]
+
+_SCOPE = {"scope": "nat"}
+_MAKING = ("policies", "nat", "bridges", "taps", "port_forwards", "dhcp")
+_REMOVING = ("dhcp", "port_forwards", "taps", "bridges", "nat", "policies")
+
+
+def networks(count: int) -> list[dict[str, object]]:
+    return [
+        {
+            "name": f"vn{number}",
+            "addresses": [f"{subnet(number)}.1/24"],
+            "dhcp": {"ranges": [f"{subnet(number)}.100-{subnet(number)}.200"]},
+        }
+        for number in range(count)
+    ]
+
+
+def making(wanted: list[dict[str, object]]) -> Tasks:
+    """The role's module runs, as (module, options): see roles/nat/tasks/main.yml."""
+    made = expand(wanted, "nat", None)
+    look = {"networks": made["coexist"], "coexist": "report", **_SCOPE}
+    return [("coexist", look), *((module, {module: made[module], **_SCOPE}) for module in _MAKING)]
+
+
+def removing() -> Tasks:
+    """Those that leave no network: see roles/nat/tasks/absent.yml."""
+    return [(module, {module: [], "purge": True, **_SCOPE}) for module in _REMOVING]
