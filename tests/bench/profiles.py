@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.network import expand
 
 from .hosts import subnet
 
-Tasks = list[tuple[str, dict[str, object]]]
+Tasks = list[tuple[str, Mapping[str, object]]]
 
 _SCOPE = {"scope": "nat"}
 _MAKING = ("policies", "nat", "bridges", "taps", "port_forwards", "dhcp")
@@ -29,7 +31,7 @@ def networks(count: int) -> list[dict[str, object]]:
 def making(wanted: list[dict[str, object]]) -> Tasks:
     """The role's module runs, as (module, options): see roles/nat/tasks/main.yml."""
     made = expand(wanted, "nat", None)
-    look = {"networks": made["coexist"], "coexist": "report", **_SCOPE}
+    look: dict[str, object] = {"networks": made["coexist"], "coexist": "report", **_SCOPE}
     return [("coexist", look), *((module, {module: made[module], **_SCOPE}) for module in _MAKING)]
 
 
