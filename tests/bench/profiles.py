@@ -12,6 +12,7 @@ from .hosts import subnet
 
 Tasks = list[tuple[str, Mapping[str, object]]]
 
+_GUESTS = 1000
 _SCOPE = {"scope": "nat"}
 _MAKING = ("policies", "nat", "bridges", "taps", "port_forwards", "dhcp")
 _REMOVING = ("dhcp", "port_forwards", "taps", "bridges", "nat", "policies")
@@ -26,6 +27,29 @@ def networks(count: int) -> list[dict[str, object]]:
         }
         for number in range(count)
     ]
+
+
+def guests(count: int) -> list[dict[str, object]]:
+    """Networks of up to a thousand guests (a bridge has 1,023 ports), each with an address, a tap and a forwarded port."""
+    made = [network | {"guests": []} for network in networks(-(-count // _GUESTS))]
+    for number in range(count):
+        place, index = divmod(number, _GUESTS)
+        low = f"{index // 250}.{1 + index % 250}"
+        found = made[place]["guests"]
+        assert isinstance(found, list)
+        found.append(
+            {
+                "name": f"g{number}",
+                "mac": f"52:54:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}",
+                "addresses": [f"10.{100 + place}.{low}"],
+                "tap": {"name": f"vt{number}"},
+                "forwards": [{"listen": 10000 + number, "to_port": 80}],
+            }
+        )
+    for place, network in enumerate(made):
+        network["addresses"] = [f"10.{100 + place}.255.1/16"]
+        network["dhcp"] = {"ranges": [f"10.{100 + place}.200.1-10.{100 + place}.200.200"]}
+    return made
 
 
 def making(wanted: list[dict[str, object]]) -> Tasks:
