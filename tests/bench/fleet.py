@@ -29,7 +29,7 @@ Samples = dict[str, list[float]]
 
 def run(bench: Bench) -> None:
     most = int(os.environ.get("VMNET_BENCH_HOSTS", bench.size(20, 2)))
-    sizes = [size for size in (1, 10, most) if size <= most]
+    sizes = sorted({1, min(10, most), most})
     with bed("fleet", {f"h{number}": "trixie" for number in range(most)}) as made:
         first = seconds(lambda: role(made, most))
         cpu: Samples = {label(size): [] for size in sizes}

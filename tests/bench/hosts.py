@@ -18,6 +18,7 @@ from lab import Bed, Host
 from lab.places import bed_name
 
 ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT / ".build/peers"  # collections of others
 
 
 class Task(NamedTuple):
@@ -51,7 +52,7 @@ def play(made: Bed, playbook: str, *, forks: int = 10, **variables: object) -> P
     environment = os.environ | {
         "ANSIBLE_CALLBACKS_ENABLED": "stopwatch",
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
+        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.build/collections'}:{PEERS}",
         "ANSIBLE_FORKS": str(forks),
         "ANSIBLE_HOST_KEY_CHECKING": "0",
         "ANSIBLE_PIPELINING": "1",
