@@ -11,7 +11,7 @@ import pytest
 from lab import Bed, Guest, Host, Node
 from lab.command import Result
 from lab.waiting import wait_for
-from verify import answers, ask, seen_address, silent
+from verify import answers, ask, seen_address, silent, wait_for_ipv6
 
 Stations = Callable[[str, str], Node]
 
@@ -22,6 +22,7 @@ INTERNET = {4: "8.8.8.8", 6: "2001:4860:4860::8888"}
 @pytest.fixture
 def broken(bed: Bed, host: Host, guests: dict[str, Guest]) -> Callable[[], list[str]]:
     """The promises that are not kept now."""
+    wait_for_ipv6(guests["web"])
 
     def found() -> list[str]:
         return [promise for promise, is_kept in promises(bed, host, guests["web"]).items() if not is_kept]

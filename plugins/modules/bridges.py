@@ -110,6 +110,65 @@ bridges:
   returned: success
   type: list
   elements: dict
+  contains:
+    name:
+      description: The name.
+      type: str
+      returned: success
+    scope:
+      description: The scope.
+      type: str
+      returned: success
+    addresses:
+      description: Addresses with their prefix lengths.
+      type: list
+      elements: str
+      returned: success
+    ports:
+      description: Names of the ports that were asked for.
+      type: list
+      elements: str
+      returned: success
+    mac:
+      description: The MAC address.
+      type: str
+      returned: success
+    mtu:
+      description: Largest packet, in bytes.
+      type: int
+      returned: success
+    stp:
+      description: Whether it speaks the spanning tree protocol.
+      type: bool
+      returned: success
+    forward_delay:
+      description: In seconds.
+      type: int
+      returned: success
+    ageing_time:
+      description: In seconds.
+      type: int
+      returned: success
+    vlan_filtering:
+      description: Whether it keeps VLANs apart.
+      type: bool
+      returned: success
+    vlan_default_pvid:
+      description: The VLAN of untagged frames at new ports; V(0) for none.
+      type: int
+      returned: success
+    multicast_snooping:
+      description: Whether multicast goes to its listeners only.
+      type: bool
+      returned: success
+    ipv6:
+      description: Whether the host speaks IPv6 on it.
+      type: bool
+      returned: success
+    up:
+      description: Whether it is up.
+      type: bool
+      returned: success
   sample:
     - name: vmnet1
       addresses: [192.168.56.1/24]

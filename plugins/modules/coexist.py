@@ -95,6 +95,20 @@ networks:
   returned: success
   type: list
   elements: dict
+  contains:
+    bridge:
+      description: The network's bridge.
+      type: str
+      returned: success
+    rules:
+      description: What was added, with where it is.
+      type: list
+      elements: str
+      returned: success
+    zone:
+      description: The zone of firewalld that the bridge is in for this.
+      type: str
+      returned: success
   sample:
     - bridge: vmnet8
       rules:

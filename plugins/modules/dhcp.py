@@ -332,6 +332,87 @@ dhcp:
   returned: success
   type: list
   elements: dict
+  contains:
+    bridge:
+      description: The network's bridge.
+      type: str
+      returned: success
+    addresses:
+      description: The host's addresses there.
+      type: list
+      elements: str
+      returned: success
+    ranges:
+      description: Ranges of addresses that are handed out.
+      type: list
+      elements: str
+      returned: success
+    lease_time:
+      description: In seconds, or V(infinite).
+      type: str
+      returned: success
+    reservations:
+      description: What guests are known by and get.
+      type: list
+      elements: dict
+      returned: success
+    known_only:
+      description: Whether only guests with a reservation are served.
+      type: bool
+      returned: success
+    lease_limit:
+      description: Leases that there can be at once; V(none) for as many as there is room.
+      type: int
+      returned: success
+    authoritative:
+      description: Whether requests for addresses of elsewhere are refused.
+      type: bool
+      returned: success
+    rapid_commit:
+      description: Whether two messages are enough.
+      type: bool
+      returned: success
+    ping_check:
+      description: Whether an address is pinged before it is offered.
+      type: bool
+      returned: success
+    options:
+      description: DHCP options by name.
+      type: dict
+      returned: success
+    forced_options:
+      description: Those that are sent unasked.
+      type: dict
+      returned: success
+    routes:
+      description: Classless routes.
+      type: list
+      elements: dict
+      returned: success
+    mtu:
+      description: Largest packet, in bytes.
+      type: int
+      returned: success
+    router:
+      description: Whether guests get a default route.
+      type: bool
+      returned: success
+    ipv6:
+      description: How guests get IPv6 addresses.
+      type: str
+      returned: success
+    boot:
+      description: Network boot.
+      type: dict
+      returned: success
+    checksum_fix:
+      description: How UDP checksums are completed.
+      type: str
+      returned: success
+    dns:
+      description: The names that are served, and how others are looked up.
+      type: dict
+      returned: success
   sample:
     - bridge: vmnet8
       addresses: [192.168.233.2/24]

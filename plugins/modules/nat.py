@@ -84,6 +84,30 @@ nat:
   returned: success
   type: list
   elements: dict
+  contains:
+    bridge:
+      description: The network's bridge.
+      type: str
+      returned: success
+    subnets:
+      description: The guests' subnets.
+      type: list
+      elements: str
+      returned: success
+    uplinks:
+      description: The interfaces by which it is translated; none for any.
+      type: list
+      elements: str
+      returned: success
+    to_addresses:
+      description: The addresses that guests appear with; none for that of the uplink.
+      type: list
+      elements: str
+      returned: success
+    to_ports:
+      description: The range of ports that guests appear with.
+      type: str
+      returned: success
   sample:
     - bridge: vmnet8
       subnets: [192.168.233.0/24]

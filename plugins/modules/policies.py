@@ -100,6 +100,43 @@ policies:
   returned: success
   type: list
   elements: dict
+  contains:
+    bridge:
+      description: The network's bridge.
+      type: str
+      returned: success
+    subnets:
+      description: The guests' subnets.
+      type: list
+      elements: str
+      returned: success
+    mode:
+      description: Who may forward to whom, by IPv4.
+      type: str
+      returned: success
+    ipv6_mode:
+      description: The same by IPv6.
+      type: str
+      returned: success
+    uplinks:
+      description: The interfaces by which guests leave; none for any.
+      type: list
+      elements: str
+      returned: success
+    host_services:
+      description: What guests reach on the host.
+      type: list
+      elements: str
+      returned: success
+    peers:
+      description: Bridges whose guests this network's may open connections to.
+      type: list
+      elements: str
+      returned: success
+    isolate_guests:
+      description: Whether the host forwards between guests of the network.
+      type: bool
+      returned: success
   sample:
     - bridge: vmnet8
       subnets: [192.168.233.0/24]
@@ -160,7 +197,7 @@ def main() -> None:
         Subject(
             "policies",
             key="bridge",
-            reads=("element", "interface"),
+            reads=("element", "interface", "address"),
             parse=parse,
             plan=plan,
             show=show,

@@ -94,6 +94,40 @@ port_forwards:
   returned: success
   type: list
   elements: dict
+  contains:
+    bridge:
+      description: The network's bridge.
+      type: str
+      returned: success
+    protocol:
+      description: The protocol.
+      type: str
+      returned: success
+    address:
+      description: The address of the host that it listens on; V(none) for all.
+      type: str
+      returned: success
+    listen:
+      description: The port of the host.
+      type: str
+      returned: success
+    to_address:
+      description: The guest.
+      type: str
+      returned: success
+    to_port:
+      description: The port of the guest.
+      type: str
+      returned: success
+    sources:
+      description: The subnets whose clients get through; V(none) for all.
+      type: list
+      elements: str
+      returned: success
+    loopback:
+      description: Whether the host's own 127.0.0.1 leads there, too.
+      type: bool
+      returned: success
   sample:
     - bridge: vmnet8
       protocol: tcp

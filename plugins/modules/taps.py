@@ -113,6 +113,67 @@ taps:
   returned: success
   type: list
   elements: dict
+  contains:
+    name:
+      description: The name.
+      type: str
+      returned: success
+    scope:
+      description: The scope.
+      type: str
+      returned: success
+    bridge:
+      description: The bridge that it is a port of; V(none) if of none.
+      type: str
+      returned: success
+    owner:
+      description: User id of who may open it; V(none) for root only.
+      type: int
+      returned: success
+    group:
+      description: Group id of who may open it.
+      type: int
+      returned: success
+    multi_queue:
+      description: Whether it has several queues.
+      type: bool
+      returned: success
+    vnet_hdr:
+      description: Whether packets come with offload headers.
+      type: bool
+      returned: success
+    mac:
+      description: The MAC address of the host's side.
+      type: str
+      returned: success
+    mtu:
+      description: Largest packet, in bytes.
+      type: int
+      returned: success
+    isolated:
+      description: Whether it talks only to ports that are not isolated.
+      type: bool
+      returned: success
+    learning:
+      description: Whether the bridge learns MAC addresses from it.
+      type: bool
+      returned: success
+    unicast_flood:
+      description: Whether it gets frames for unknown MAC addresses.
+      type: bool
+      returned: success
+    hairpin:
+      description: Whether frames may leave by the port by which they came.
+      type: bool
+      returned: success
+    vlan:
+      description: Its VLANs, with C(pvid) and C(tagged); V(none) where the bridge does not filter them.
+      type: dict
+      returned: success
+    up:
+      description: Whether it is up.
+      type: bool
+      returned: success
   sample:
     - name: vnet0
       bridge: vmnet8

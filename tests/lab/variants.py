@@ -61,7 +61,6 @@ ExecStart=-/bin/udevadm trigger --type=devices --action=add --subsystem-match=ne
 # What a container does not start either, and would take an emulated processor seconds.
 _SLOW_UNITS = (
     "dev-hugepages.mount",
-    "kmod-static-nodes.service",
     "modprobe@.service",
     "serial-getty@.service",
     "sys-kernel-debug.mount",

@@ -127,6 +127,25 @@ def test_the_readme_of_a_role_has_every_field_and_no_other(mode: str, words: str
     assert set(table_after(words, text(f"roles/{mode}/README.md"))) == fields
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_table_of_a_role_has_every_field_once(mode: str) -> None:
+    for table in re.split(r"\n(?!\|)[^\n]*", text(f"roles/{mode}/README.md")):
+        names = [
+            name for row in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+        ]
+        assert len(names) == len(set(names)), names
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_module_returns_is_described(module: str) -> None:
+    returned = yaml.safe_load(re.split(r'RETURN = r?"""', text(f"plugins/modules/{module}.py"))[1].split('"""')[0])
+    for name, value in returned.items():
+        sample = value.get("sample")
+        first = sample[0] if isinstance(sample, list) and sample else sample
+        if isinstance(first, dict) and "contains" in value:
+            assert set(first) <= set(value["contains"]), name
+
+
 @pytest.mark.parametrize("kind", ["modules", "roles"])
 def test_the_readme_lists_every_module_and_every_role(kind: str) -> None:
     page = text("README.md")

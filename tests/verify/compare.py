@@ -13,7 +13,10 @@ _FIRST_BOOT = re.compile(r"(ldconfig|systemd-(journal-catalog-update|sysusers|up
 # What network managers and DHCP clients remember for themselves: when they were last seen, and how long a lease is.
 _REMEMBERED = re.compile(
     r"/run/NetworkManager/devices/|/var/lib/NetworkManager/|/run/dhclient|/run/dhcpcd|/var/lib/dhcp(cd)?/|/run/netns "
+    r"|/run/network/restart-hotplug "
 )
+# That there have been named namespaces since the boot: clients of the tests live in some.
+_NAMESPACES = re.compile(r"run-netns\.mount ")
 _DISPATCHER = re.compile(r"\S*(nm-dispatcher|NetworkManager-dispatcher\.service)\b")
 # A network card that is a port hears no routers; a manager may or may not say so to the kernel.
 _OF_PORTS = re.compile(r"net\.ipv6\.conf\.eth0\.(accept_ra|autoconf)|net\.ipv4\.conf\.eth0\.promote_secondaries")
@@ -26,7 +29,7 @@ def left(before: Snapshot, after: Snapshot) -> list[str]:
 
 def _lasting(snapshot: Snapshot) -> Snapshot:
     return snapshot | {
-        "units": _without(_DISPATCHER, _without(_FIRST_BOOT, snapshot["units"])),
+        "units": _without(_NAMESPACES, _without(_DISPATCHER, _without(_FIRST_BOOT, snapshot["units"]))),
         "processes": _without(_DISPATCHER, snapshot["processes"]),
         # What a router has told may be there twice, until it expires: as it was moved, and as it was told again.
         "routes": list(dict.fromkeys(snapshot["routes"])),

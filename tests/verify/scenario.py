@@ -51,9 +51,13 @@ class Scenario:
         return f"tapestry.vmnet.{self.name if self.name in ROLES else 'site'}"
 
     @property
+    def several_scopes(self) -> bool:
+        """Whether there is more on its hosts than what the roles make, so that it has a teardown of its own."""
+        return (self.directory / "teardown.yml").exists()
+
+    @property
     def teardown(self) -> str:
-        own = self.directory / "teardown.yml"
-        return str(own) if own.exists() else "tapestry.vmnet.teardown"
+        return str(self.directory / "teardown.yml") if self.several_scopes else "tapestry.vmnet.teardown"
 
     def machines(self) -> dict[str, str]:
         """What hosts the scenario is about: name -> machine, as `platforms` in its molecule.yml says; one of each Debian if it does not."""

@@ -16,7 +16,7 @@ OWN = {
     "dock": "systemctl reset-failed docker.service docker.socket; systemctl restart docker",
     "fire": "firewall-cmd --reload",
     "ufw": "ufw reload",
-    "virt": "systemctl restart libvirtd",
+    "virt": "systemctl reset-failed libvirtd.service; systemctl restart libvirtd",
 }
 EVENTS = ["OWN", "nft flush ruleset; OWN"]
 # The same wherever they happen.

@@ -13,6 +13,7 @@ import pytest
 from lab import Bed, Guest, Host
 from lab.waiting import wait_for
 from verify import Scenario, ask, reached, run_playbook, seen_address
+from verify.raw import ECHO_REPLY, FIN_ACK, RST, SYN_ACK, Packet, raw_station
 
 Guests = dict[str, Guest]
 
@@ -103,6 +104,46 @@ def test_guests_leave_by_the_listed_uplinks_only_with_the_address_of_each(
     for address, which in seen.items():
         answer = ask(guests["nat"], address, 7, "udp")
         assert seen_address(answer) == of_the_host[which], address
+
+
+@pytest.mark.usefixtures("two_uplinks")
+def test_a_flow_ends_when_its_uplink_is_listed_no_more(
+    bed: Bed, scenario: Scenario, host: Host, guests: Guests
+) -> None:
+    change(scenario)
+    # It does not give up when it is told that it may not.
+    guests["nat"].spawn("while sleep 0.3; do echo tick | socat -u - UDP4:8.8.8.8:7,sourceport=4545; done")
+    flow = "udp and host 8.8.8.8 and port 7"
+
+    def packets() -> int:
+        with bed.capture(host, "eth0", flow) as seen:
+            time.sleep(3)
+        return seen.count()
+
+    assert packets() >= 4
+    change(scenario, uplinks=["eth1"])
+    with bed.capture(host, "vmnet8", flow) as tried:
+        assert packets() == 0
+    assert tried.count() >= 4, "the guest goes on trying"
+    guests["nat"].run("pkill -f sourceport=4545", check=False)
+
+
+def test_what_belongs_to_no_connection_does_not_leave_with_a_guests_own_address(
+    bed: Bed, scenario: Scenario, host: Host
+) -> None:
+    """Connection tracking translates only what it knows."""
+    change(scenario)
+    guest = "192.168.233.77"
+    strays = [Packet(guest, "8.8.8.8", flags, 443) for flags in (RST, SYN_ACK, FIN_ACK)]
+    strays.append(Packet(guest, "8.8.8.8", ECHO_REPLY))
+    with (
+        raw_station(host, "vmnet8", strays) as send,
+        bed.capture(host, "eth0", "net 192.168.233.0/24") as outside,
+        bed.capture(host, "vmnet8", "dst 8.8.8.8") as inside,
+    ):
+        send()
+    assert inside.count() == len(strays), "the packets arrived at the host"
+    assert outside.packets() == []
 
 
 def test_without_ipv6_on_the_host_the_networks_are_made_all_the_same(bed: Bed, scenario: Scenario) -> None:

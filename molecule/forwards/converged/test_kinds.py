@@ -11,6 +11,7 @@ import pytest
 from lab import Bed, Guest, Host
 from lab.waiting import wait_for
 from verify import ask, seen_address, seen_port, silent
+from verify.raw import ECHO, SYN, Packet, program, raw_station
 
 Guests = dict[str, Guest]
 
@@ -97,30 +98,10 @@ def local_service(host: Host) -> Iterator[None]:
     host.end(process)
 
 
-def packets_to_loopback(mac: str, source_mac: str, source: str, interface: str, port: int) -> str:
-    """A program that puts TCP SYNs and pings for 127.0.0.1 on the wire, as somebody with raw sockets can."""
-    return f"""
-import socket, struct
-def sum16(data):
-    data += b"\\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{{len(data) // 2}}H", data))
-    while total >> 16: total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-mac = lambda text: bytes.fromhex(text.replace(":", ""))
-raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-raw.bind(("{interface}", 0))
-for source in ("{source}", "127.0.0.1"):
-    ends = socket.inet_aton(source) + socket.inet_aton("127.0.0.1")
-    tcp = struct.pack("!HHLLBBHHH", 40000, {port}, 1, 0, 0x50, 2, 1024, 0, 0)
-    check = sum16(ends + struct.pack("!BBH", 0, 6, len(tcp)) + tcp)
-    tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
-    ping = struct.pack("!BBHHH", 8, 0, 0, 1, 1)
-    ping = ping[:2] + struct.pack("!H", sum16(ping)) + ping[4:]
-    for protocol, body in ((6, tcp), (1, ping)):
-        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + ends
-        head = head[:10] + struct.pack("!H", sum16(head)) + head[12:]
-        raw.send(mac("{mac}") + mac("{source_mac}") + b"\\x08\\x00" + head + body)
-"""
+def packets_to_loopback(source: str, port: int) -> list[Packet]:
+    """TCP SYNs and pings for 127.0.0.1, from an address of the sender and from 127.0.0.1 itself."""
+    sources = (source, "127.0.0.1")
+    return [Packet(source, "127.0.0.1", what, to) for source in sources for what, to in ((SYN, port), (ECHO, 0))]
 
 
 @pytest.mark.parametrize("port", [ONLY_LOCAL, 8080])
@@ -128,13 +109,13 @@ for source in ("{source}", "127.0.0.1"):
 def test_the_lan_does_not_reach_the_hosts_loopback_address(bed: Bed, host: Host, port: int) -> None:
     """A station of the LAN sends to 127.0.0.1 by way of the host's MAC address."""
     mac = bed.attacker.run("cat /sys/class/net/eth0/address").stdout.strip()
-    program = packets_to_loopback(host.mac_of("eth0"), mac, "192.168.1.66", "eth0", port)
+    packets = program("eth0", host.mac_of("eth0"), mac, packets_to_loopback("192.168.1.66", port))
     with (
         bed.capture(host, "eth0", "host 127.0.0.1") as wire,
         bed.capture(host, "eth0", "src 127.0.0.1 or (dst 192.168.1.66 and (tcp or icmp))") as answered,
         bed.capture(host, "vmnet8", "host 192.168.1.66 or host 127.0.0.1 or dst port 80") as inside,
     ):
-        bed.attacker.run(["python3", "-"], input=program)
+        bed.attacker.run(["python3", "-"], input=packets)
     assert wire.count("dst 127.0.0.1") >= 4, "the packets arrived at the host"
     assert [line for line in answered.packets() if "> 127.0.0.1" not in line] == []
     assert inside.packets() == []
@@ -144,21 +125,13 @@ def test_the_lan_does_not_reach_the_hosts_loopback_address(bed: Bed, host: Host,
 @pytest.mark.usefixtures("local_service")
 def test_a_guest_does_not_reach_the_hosts_loopback_address(bed: Bed, host: Host, port: int) -> None:
     """A station on the network's bridge sends to 127.0.0.1 by way of the host's MAC address."""
-    bridge_mac = host.run("cat /sys/class/net/vmnet8/address").stdout.strip()
-    host.run(
-        "ip link add bad0 type veth peer name bad1; ip link set bad0 master vmnet8 up; ip link set bad1 addrgenmode none up"
-    )
-    try:
-        mac = host.run("cat /sys/class/net/bad1/address").stdout.strip()
-        program = packets_to_loopback(bridge_mac, mac, "192.168.233.77", "bad1", port)
-        with (
-            bed.capture(host, "bad0", "dst 127.0.0.1") as wire,
-            bed.capture(host, "bad1", "dst 192.168.233.77 and (tcp or icmp)") as answered,
-            bed.capture(host, "vnet1", "tcp port 80 or icmp") as inside,
-        ):
-            host.run(["python3", "-"], input=program)
-    finally:
-        host.run("ip link del bad0")
+    with (
+        raw_station(host, "vmnet8", packets_to_loopback("192.168.233.77", port)) as send,
+        bed.capture(host, "bad0", "dst 127.0.0.1") as wire,
+        bed.capture(host, "bad1", "dst 192.168.233.77 and (tcp or icmp)") as answered,
+        bed.capture(host, "vnet1", "tcp port 80 or icmp") as inside,
+    ):
+        send()
     assert wire.count() >= 4, "the packets arrived at the host"
     assert answered.packets() == []
     assert inside.packets() == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Bed, Guest, Host
-from verify import ask
+from verify import ask, wait_for_ipv6
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +16,10 @@ def guest_names() -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(("protocol", "port"), [("tcp", 8080), ("udp", 5000)])
-@pytest.mark.usefixtures("guests")
-def test_a_forward_answers_the_lan_and_the_host(bed: Bed, host: Host, protocol: str, port: int) -> None:
+def test_a_forward_answers_the_lan_and_the_host(
+    bed: Bed, host: Host, guests: dict[str, Guest], protocol: str, port: int
+) -> None:
+    wait_for_ipv6(guests["one"])
     assert ask(bed.neighbour, host.address, port, protocol).startswith("one ")
     assert ask(bed.neighbour, host.address6, port, protocol).startswith("one ")
     assert ask(host, "127.0.0.1", port, protocol).startswith("one ")

@@ -76,6 +76,18 @@ def guest(**change: Any) -> dict[str, Any]:
         pytest.param(
             [NETWORK | {"name": "a-name-too-long-"}], "nat_networks[a-name-too-long-].name", "15", id="name too long"
         ),
+        refused(
+            {"dhcp": {"ranges": []}, "forwards": [{"protocol": "udp", "listen": 53, "to_address": "192.168.233.101"}]},
+            ".forwards[53].listen",
+            "address",
+            "a port of the network's own DNS",
+        ),
+        pytest.param(
+            [{"name": "vmnet9", "addresses": ["192.168.1.1/24"]}],
+            "policies[vmnet9].subnets",
+            "192.168.1.5 on eth0",
+            id="the subnet of the host itself",
+        ),
         pytest.param(
             [NETWORK, {"name": "vmnet9", "addresses": ["192.168.233.130/25"]}],
             "nat_networks[vmnet9].addresses[0]",

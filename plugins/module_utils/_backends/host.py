@@ -19,7 +19,22 @@ from .._model.ruleset import Counter, Element, Program
 from .._plan.core import Plan
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
-from . import daemons, dnsmasq, files, leases, links, neighbours, nft, sockets, sysctl, systemd, tc, unmanaged, uplinks
+from . import (
+    addresses,
+    daemons,
+    dnsmasq,
+    files,
+    leases,
+    links,
+    neighbours,
+    nft,
+    sockets,
+    sysctl,
+    systemd,
+    tc,
+    unmanaged,
+    uplinks,
+)
 
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
 _FILES = (
@@ -47,7 +62,7 @@ def machine_id() -> str:
 
 def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element`` (and what was counted), ``interface``,
-    ``socket``, ``grant``, ``station``, ``leases``."""
+    ``address``, ``socket``, ``grant``, ``station``, ``leases``."""
     kinds = set(kinds)
     found = files.read(_FILES)
     state = by_key(found)
@@ -64,6 +79,8 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         recorded = state.get(Key(File.kind, layout.SYSCTLS))
         ours = parse_sysctls(recorded.text) if isinstance(recorded, File) else {}
         state.update(by_key(sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *ours]))))
+    if "address" in kinds:
+        state.update(by_key(addresses.read()))
     if "interface" in kinds:
         state.update(by_key(Interface(name) for _index, name in socket.if_nameindex()))
     if "socket" in kinds:

@@ -25,7 +25,7 @@ from .._render.leases import parse, server_duid
 from . import files
 
 PATIENCE = 5.0  # seconds until a server has written down what it was told
-_SETTLED = 0.03  # seconds without a change
+_SETTLED = 0.1  # seconds without a change: more than a busy server needs between emptying the file and filling it
 _TRIES = 10
 _PRIVATE = layout.DHCP_STATE.replace("/var/lib/", "/var/lib/private/")  # where DynamicUser= puts it, and links it from
 _ROOTS = (layout.DHCP_STATE, _PRIVATE)
@@ -130,15 +130,17 @@ def _strike_out(held: HeldLease) -> None:
 def _text(bridge: str) -> str:
     """What the server has written down. It writes the file anew in place: one that changes right now may not be whole."""
     path = _path(bridge)
+    text = ""
     for _try in range(_TRIES):
         try:
-            age = time.time() - os.stat(path).st_mtime
+            changed = os.stat(path).st_mtime
+            text = files.read_foreign(path)
+            if os.stat(path).st_mtime == changed and not 0 <= time.time() - changed < _SETTLED:
+                break
         except OSError:
             return ""
-        if not 0 <= age < _SETTLED:
-            break
         time.sleep(_SETTLED)
-    return files.read_foreign(path)
+    return text
 
 
 def _path(bridge: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .._model.errors import HostError
-from .._model.resource import Sysctl
+from .._model.resource import Key, Sysctl
 from .._plan.core import Plan
 
 _ROOT = "/proc/sys"
+_FOLLOWERS = {"net/ipv4/ip_forward": "net/ipv4/conf/all/accept_redirects"}  # inet_forward_change in net/ipv4/devinet.c
 _RTF_LEARNED_DEFAULT = 0x00010000 | 0x00040000  # RTF_DEFAULT and RTF_ADDRCONF, linux/ipv6_route.h
 
 
@@ -39,9 +40,14 @@ def default_routers() -> list[str]:
 
 
 def apply(plan: Plan) -> None:
-    for parameter in [*plan.created, *(new for _old, new in plan.changed)]:
-        if isinstance(parameter, Sysctl):
-            write(parameter.name, parameter.value)
+    written = [p for p in (*plan.created, *(new for _old, new in plan.changed)) if isinstance(p, Sysctl)]
+    for parameter in written:
+        write(parameter.name, parameter.value)
+    for parameter in written:
+        # The kernel has decided this one anew, also where it is to stay as it is.
+        follower = plan.after.get(Key(Sysctl.kind, _FOLLOWERS.get(parameter.name, "")))
+        if isinstance(follower, Sysctl):
+            write(follower.name, follower.value)
 
 
 def write(name: str, value: str) -> None:

@@ -15,6 +15,7 @@ from .._model.links import Tap
 
 _DEVICE = "/dev/net/tun"
 _TUNSETIFF, _TUNSETPERSIST, _TUNSETOWNER, _TUNSETGROUP = 0x400454CA, 0x400454CB, 0x400454CC, 0x400454CE
+_SIOCSIFHWADDR, _ARPHRD_ETHER = 0x8924, 1
 _IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE, _IFF_VNET_HDR, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x0100, 0x4000, 0x8000
 
 
@@ -47,6 +48,11 @@ def _attach(tap: Tap, flags: int) -> None:
     handle = _open()
     try:
         fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", tap.name.encode(), flags))
+        if tap.mac and flags & _IFF_TUN_EXCL:
+            # At once: udev gives an address of its own to a new device whose address nobody has set (systemd.link(5),
+            # MACAddressPolicy=persistent), and may look before the address comes with all else over netlink.
+            address = bytes.fromhex(tap.mac.replace(":", ""))
+            fcntl.ioctl(handle, _SIOCSIFHWADDR, struct.pack("16sH14s", tap.name.encode(), _ARPHRD_ETHER, address))
         fcntl.ioctl(handle, _TUNSETPERSIST, 1)
         if tap.owner is not None:
             fcntl.ioctl(handle, _TUNSETOWNER, tap.owner)

@@ -26,6 +26,7 @@ ARCHITECTURES: Mapping[str, tuple[int, ...]] = {
 IPXE = "ipxe"  # firmware or program that speaks HTTP; it says so with option 175
 MAX_FILE = 127  # octets of the field "file" (RFC 2131 section 2) with its end
 
+_TAGS = ("tag:", "net:", "set:")  # what dnsmasq takes for the name of a tag, wherever it stands
 _HIDDEN = ("/home/", "/root", "/run/user/", "/tmp", "/var/tmp", "/proc", "/sys", "/dev")
 _FILE = re.compile(r"[A-Za-z0-9_./:@?&=%+~-]+")
 _PATH = re.compile(r"/[A-Za-z0-9_./+@-]*[A-Za-z0-9_+@-]")
@@ -74,6 +75,8 @@ def _file(value: Any) -> str:
         raise ValueError(
             f"{text!r} is not a file name that clients take: letters, digits and _./:@?&=%+~-, at most {MAX_FILE} of them"
         )
+    if text.startswith(_TAGS):
+        raise ValueError(f"{text!r} begins like a tag of dnsmasq; choose another name")
     return text
 
 

@@ -24,6 +24,10 @@ IPV6_MODES = ("none", "slaac", "stateful")
 CHECKSUM_FIXES = ("none", "tc")
 MAX_LEASES = 65536
 DEFAULT_LEASE = "3600"  # seconds
+# Of the 1,024 characters that dnsmasq takes of a line, a route takes 35 at most, and an IPv6 address 42 beside a DUID of 390. In
+# option 121 itself there would be room for 28.
+MAX_ROUTES = 25
+MAX_ADDRESSES = 12
 MIN_MTU_IPV6 = 1280  # bytes, RFC 8200 section 5
 
 _OCTETS = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2})+")
@@ -84,6 +88,10 @@ class Reservation:
         )
         entry.nothing_else()
         parsed = replace(parsed, addresses=parsed.of_family(4) + parsed.of_family(6))
+        if len(parsed.addresses) > MAX_ADDRESSES:
+            raise InputError(
+                entry.place("addresses"), f"{len(parsed.addresses)} are too many for one guest; {MAX_ADDRESSES} fit"
+            )
         if not (parsed.mac or parsed.client_id or parsed.duid):
             raise InputError(entry.place("mac"), "is missing; a guest is known by its mac, its client_id or its duid")
         if not (parsed.mac or parsed.client_id) and (parsed.options or parsed.of_family(4)):
@@ -260,8 +268,10 @@ class DhcpNetwork:
         refuse_duplicates(
             (f"{entry.place('routes')}[{i}]", route.to, "the route to") for i, route in enumerate(self.routes)
         )
-        if len(self.routes) > 28:  # 9 octets at most for each, of the 255 of an option, with one for the default route
-            raise InputError(entry.place("routes"), f"{len(self.routes)} routes do not fit into option 121; 28 do")
+        if len(self.routes) > MAX_ROUTES:
+            raise InputError(
+                entry.place("routes"), f"{len(self.routes)} routes do not fit into option 121; {MAX_ROUTES} do"
+            )
         if self.routes and not self.subnets(4):
             raise InputError(
                 entry.place("routes"), f"option 121 needs an IPv4 address of the host in {entry.place('addresses')}"

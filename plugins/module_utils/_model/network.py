@@ -76,6 +76,14 @@ class Network:
     def subnets(self) -> list[net.Network]:
         return [address.network for address in self.addresses]
 
+    @property
+    def serves_names(self) -> bool:
+        return bool(self.dhcp and (self.dhcp.get("dns") or {}).get("enabled", True))
+
+    @property
+    def serves_files(self) -> bool:
+        return bool(self.dhcp and (self.dhcp.get("boot") or {}).get("tftp_root"))
+
     def all_forwards(self) -> list[tuple[str, PortForward]]:
         return [*(forward for guest in self.guests for forward in guest.forwards), *self.forwards]
 
@@ -122,6 +130,7 @@ def check_together(networks: Iterable[Network]) -> None:
     _refuse_overlaps(networks)
     _refuse_unknown_peers(networks)
     refuse_conflicts(forward for network in networks for forward in network.all_forwards())
+    _refuse_own_services(networks)
 
 
 def _parse(values: Any, mode: str) -> list[Network]:
@@ -218,8 +227,10 @@ def _with_addresses(entry: Fields, mode: str) -> Network:
         autostart=entry.optional("autostart", net.boolean, True),
     )
     network = replace(network, dhcp=_dhcp(entry, network))
-    if network.dhcp and (network.dhcp.get("boot") or {}).get("tftp_root") and not entry.given("host_services"):
-        network = replace(network, host_services=(*DEFAULT_SERVICES, "tftp"))
+    if network.dhcp and not entry.given("host_services"):
+        services = [service for service in DEFAULT_SERVICES if service != "dns" or network.serves_names]
+        services += ["tftp"] if network.serves_files else []
+        network = replace(network, host_services=tuple(services))
     return network
 
 
@@ -374,6 +385,41 @@ def _refuse_overlaps(networks: list[Network]) -> None:
                 if not same and subnet.version == taken.version and subnet.overlaps(taken):
                     raise InputError(at, f"{network.addresses[index]} overlaps {taken} of {other}")
             seen.append((network.at, subnet))
+
+
+def _refuse_own_services(networks: list[Network]) -> None:
+    """A forward catches what is sent to any address of the host that it is for: also what guests ask the host itself."""
+    for network in networks:
+        for at, forward in network.all_forwards():
+            for server in networks:
+                for protocol, port, what in _services(server):
+                    if forward.protocol == protocol and port in forward.listen and _takes_from(forward, server):
+                        raise InputError(
+                            f"{at}.listen",
+                            f"{protocol} {port} on {forward.address or 'every address of the host'} is also where {server.name} has its"
+                            f" {what}; set address to the one address of the host that this is for, or another port",
+                        )
+
+
+def _services(network: Network) -> Iterable[tuple[str, int, str]]:
+    """(protocol, port, name) of what the network's own server listens on."""
+    if network.dhcp:
+        yield ("udp", 67, "DHCP")
+        if network.dhcp.get("ipv6") == "stateful":
+            yield ("udp", 547, "DHCP")
+    if network.serves_names:
+        yield from (("udp", 53, "DNS"), ("tcp", 53, "DNS"))
+    if network.serves_files:
+        yield ("udp", 69, "TFTP")
+
+
+def _takes_from(forward: PortForward, server: Network) -> bool:
+    """Whether what the guests of a network send to its server would be forwarded."""
+    own = [a for a in server.addresses if a.version == forward.to_address.version]
+    if forward.address:
+        own = [a for a in own if a.ip == forward.address]
+    sources = forward.sources
+    return any(not sources or any(a.network.overlaps(s) for s in sources if s.version == a.version) for a in own)
 
 
 def _refuse_unknown_peers(networks: list[Network]) -> None:

@@ -26,7 +26,7 @@ SERVICES: Mapping[str, tuple[tuple[str, int], ...]] = {
 DEFAULT_SERVICES = ("dhcp", "dns", "icmp")
 
 # What happens to packets from a network and to it; an open network has no rule of its own.
-_OUT = {"isolated": "goto to_nowhere", "nat": "jump to_uplinks", "routed": "jump to_uplinks"}
+_OUT = {"isolated": "goto to_nowhere", "nat": "jump to_uplinks_by_nat", "routed": "jump to_uplinks"}
 _IN = {"isolated": "goto refuse", "nat": "goto from_forwards", "routed": "goto from_uplinks"}
 
 
@@ -135,7 +135,7 @@ def forwarding_families(elements: Iterable[Element]) -> set[int]:
     for e in elements:
         if e.set == "vn_peers":
             found.update((4, 6))
-        elif e.set.startswith("vn_open") or e.value == _OUT["nat"]:
+        elif e.set.startswith("vn_open") or e.value in (_OUT["nat"], _OUT["routed"]):
             found.add(int(e.set[-1]))
     return found
 

@@ -9,6 +9,8 @@ frozen dataclasses, so that comparing two of them is comparing values.
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -45,6 +47,12 @@ class Resource:
 
 State = Mapping[Key, Resource]
 
+# In files of network managers beside what we change there: lines of NetworkManager's keyfiles and of netplan's YAML.
+_SECRET = re.compile(
+    r"""^([ \t]*["']?[\w.-]*(?:password|passphrase|psk|secret|private-?key|preshared-key|wep-key|\bpin)[\w-]*["']?[ \t]*[=:][ \t]*)\S.*$""",
+    re.IGNORECASE | re.MULTILINE,
+)
+
 
 @dataclass(frozen=True)
 class File(Resource):
@@ -57,7 +65,8 @@ class File(Resource):
 
     def lines(self) -> list[str]:
         end = [] if self.text.endswith("\n") else ["(the last line has no end)"]
-        return [f"mode: {self.mode:04o}", *self.text.splitlines(), *end]
+        text = self.text if self.mode & stat.S_IROTH else _SECRET.sub(r"\1(hidden)", self.text)
+        return [f"mode: {self.mode:04o}", *text.splitlines(), *end]
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,21 @@ class Interface(Resource):
     """That there is a network interface of this name."""
 
     kind: ClassVar[str] = "interface"
+
+
+@dataclass(frozen=True)
+class Address(Resource):
+    """An address of the host; ``name`` is ``<interface> <address>``, without a prefix length."""
+
+    kind: ClassVar[str] = "address"
+
+    @property
+    def interface(self) -> str:
+        return self.name.partition(" ")[0]
+
+    @property
+    def ip(self) -> str:
+        return self.name.partition(" ")[2]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Optional
 
 from .resource import Resource
@@ -102,16 +103,16 @@ class Element(Resource):
     def title(self) -> str:
         return f"nft table {TABLE}"
 
-    @property
+    @cached_property
     def set(self) -> str:
         return self.name.partition(" ")[0]
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """The key, as it is written but without quotes: ``("vmnet8", "192.168.233.0/24")``."""
         return tuple(self.name.split(" ", 1)[1].split(" . "))
 
-    @property
+    @cached_property
     def module(self) -> str:
         return SETS[self.set].module if self.set in SETS else ""
 

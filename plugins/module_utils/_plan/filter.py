@@ -16,7 +16,7 @@ from typing import Any, Callable
 from .._model import layout, net, port_forward
 from .._model.errors import HostError
 from .._model.policy import forwarding_families
-from .._model.resource import File, Interface, Key, Resource, State, Sysctl, Unit, by_key
+from .._model.resource import Address, File, Interface, Key, Resource, State, Sysctl, Unit, by_key
 from .._model.ruleset import PROGRAM, Counter, Element, Program
 from .._model.socket import Socket
 from .._render import ruleset, sysctls
@@ -25,8 +25,7 @@ from .core import Plan, Request
 
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
-# Turning IPv4 forwarding on or off, the kernel sets this one to the opposite, whatever it was (net/ipv4/devinet.c,
-# inet_forward_change), so it is put back after forwarding: what is read first is written first.
+# Turning IPv4 forwarding on or off, the kernel sets this one to the opposite, whatever it was.
 ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 
 SYSCTLS = (*FORWARDING.values(), ACCEPT_REDIRECTS)
@@ -71,6 +70,7 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
     def plan(request: Request, host: State) -> Plan:
         records = _recorded(host)
         known = {_identity(e) for elements in records.values() for e in elements}
+        known_bridges = {e.bridge for elements in records.values() for e in elements}
         own = [f"{root}/{request.scope}/{module}.nft" for root in layout.ROOTS]
         goes = replaces(request)
         for path in own:
@@ -79,6 +79,7 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
             ]
         wanted = list(request.elements) if request.present else []
         _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
+        _refuse_own_addresses(request, wanted, known_bridges, host)
         _refuse_taken(request, [e for e in wanted if _identity(e) not in known], host)
         for entry in request.entries if request.present else ():
             records[f"{request.root(entry)}/{request.scope}/{module}.nft"] += entry.elements(request.scope)
@@ -149,6 +150,21 @@ def _refuse_conflicts(request: Request, wanted: list[Element], kept: list[Elemen
             raise HostError(f"{request.at(second)}.subnets: {narrow} overlaps {wide} of {first}")
 
 
+def _refuse_own_addresses(request: Request, wanted: list[Element], known_bridges: set[str], host: State) -> None:
+    """Raises HostError for a subnet of guests with an address of the host elsewhere: the host would be cut off there."""
+    bridges = known_bridges.union(e.bridge for e in wanted)
+    elsewhere = [r for r in host.values() if isinstance(r, Address) and r.interface not in bridges]
+    for e in wanted:
+        if e.set in ("vn_inside4", "vn_inside6"):
+            subnet = net.subnet(e.parts[0])
+            for address in elsewhere:
+                if net.address(address.ip) in subnet:
+                    raise HostError(
+                        f"{request.at(e.bridge)}.subnets: the host has {address.ip} on {address.interface}, which is in {subnet}, and could"
+                        " not be reached there any more; choose a subnet of which the host has no address yet"
+                    )
+
+
 def _refuse_taken(request: Request, new: list[Element], host: State) -> None:
     """Raises HostError for a new forward of a port that a process of the host listens on."""
     sockets = [r for r in host.values() if isinstance(r, Socket)]
@@ -181,11 +197,11 @@ def require_targets(request: Request, plan: Plan, host: State) -> None:
         subnets.setdefault(bridge, []).append(subnet)
     for entry in request.entries if request.present else ():
         known = subnets.get(entry.bridge, [])
-        if known and not any(entry.to_address in subnet for subnet in known):
-            raise HostError(
-                f"{request.at(net.port_range(entry.listen))}.to_address: {entry.to_address} is outside"
-                f" {', '.join(map(str, net.in_order(known)))} of {entry.bridge}"
-            )
+        if not any(entry.to_address in subnet for subnet in known):
+            at = f"{request.at(net.port_range(entry.listen))}.to_address: {entry.to_address}"
+            if not known:
+                raise HostError(f"{at} is in no network: none is known on {entry.bridge}; make its policy first")
+            raise HostError(f"{at} is outside {', '.join(map(str, net.in_order(known)))} of {entry.bridge}")
     for key in plan.after:
         if key.kind == Sysctl.kind and key.name.endswith("/route_localnet") and key not in host:
             bridge = key.name.split("/")[-2]

@@ -123,7 +123,8 @@ def _tell_managers(
 def _want_bridge(request: Request, host: State, entry: Bridge, live: Optional[Bridge], adopted: bool) -> Bridge:
     base = live if adopted and live else new_bridge(entry.name, request.machine_id)
     if entry.uplink:
-        base = _standing_in(request, host, entry, base)
+        standing_in = _standing_in(request, host, entry, base)
+        base = base if adopted else standing_in
     own = replace(
         entry,
         scope=request.scope,

@@ -72,7 +72,7 @@ def render(network: DhcpNetwork, scope: str) -> Files:
 def checksum_fix(interface: str) -> str:
     """For ``tc -batch``. What dnsmasq sends leaves with an unfinished UDP checksum, which old clients with raw sockets refuse."""
     return (
-        f"qdisc add dev {interface} clsact\n"
+        f"qdisc replace dev {interface} clsact\n"
         f"filter replace dev {interface} egress protocol ip pref {CHECKSUM_PREF} handle 1 flower ip_proto udp dst_port 68 "
         "action csum udp\n"
     )

@@ -173,5 +173,6 @@ if [ -d /run/NetworkManager ] && command -v nmcli > /dev/null; then
 fi
 if systemctl --quiet is-active systemd-networkd; then
     networkctl reload
+    of_networkd="$of_networkd $TO"
 fi
 """

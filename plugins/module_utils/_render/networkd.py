@@ -71,4 +71,5 @@ def _before(name: str) -> str:
 # Shell: the files are in place, and what they say has been done; FROM and TO are interfaces.
 TAKE_OVER = """\
 networkctl reload
+of_networkd="$of_networkd $TO"
 """

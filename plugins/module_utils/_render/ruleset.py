@@ -129,11 +129,17 @@ _CHAINS = """\
         goto refuse
     }
 
-    # From guests of networks with uplinks. A forward may lead to another network, which then decides.
+    # Nobody translates what belongs to no connection: it would leave with the guest's own address.
+    chain to_uplinks_by_nat {
+        ct state invalid drop
+        goto to_uplinks
+    }
+
+    # From guests of networks with uplinks: answers by any way, their own only by those that are theirs now. A forward may lead to another network, which then decides.
     chain to_uplinks {
         jump check_source
         oifname @vn_bridges goto to_other_networks
-        ct state established,related accept
+        ct direction reply ct state established,related accept
         iifname @vn_any_uplink accept
         iifname . oifname @vn_uplinks accept
         goto refuse
@@ -155,7 +161,7 @@ _CHAINS = """\
 
     # To guests of networks that are routed.
     chain from_uplinks {
-        ct state established,related accept
+        ct direction reply ct state established,related accept
         ct status dnat accept
         iifname @vn_bridges goto refuse
         oifname @vn_any_uplink accept

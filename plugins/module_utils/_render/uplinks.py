@@ -101,10 +101,23 @@ go() {{
     done < "$dir/$1/parameters"
     batch "$1"
     [ -s "$dir/$1/take_over" ] || return 0
+    of_networkd=
     # shellcheck source=/dev/null
     . "$dir/$1/take_over"
     # A manager that has taken over may have dropped what it does not know.
     batch "$1" again
+    for interface in $of_networkd; do remind "$interface"; done
+}}
+
+# systemd-networkd asks for routers once it is told of a link-local address. Of one that was there before it had anything to do
+# with the interface it has been told already, and would wait for ever.
+remind() {{
+    for second in 1 2 3 4 5; do
+        sleep 1
+        networkctl status "$1" | grep -q 'State: .*(configured)' && return
+        address=$(ip -6 -oneline address show dev "$1" scope link | awk 'NR == 1 {{ print $4 }}')
+        if [ -n "$address" ]; then ip -6 address replace "$address" dev "$1" nodad; fi
+    done
 }}
 
 batch() {{

@@ -241,6 +241,42 @@ def test_guests_that_boot_from_the_host_may_reach_its_tftp_server() -> None:
     assert expand([chosen], "nat")["policies"][0]["host_services"] == ["dhcp"]
 
 
+def test_guests_do_not_reach_a_name_server_of_the_host_where_names_are_off() -> None:
+    off = with_(NAT, dns={"enabled": False}, host_services=None)
+    assert expand([off], "nat")["policies"][0]["host_services"] == ["dhcp", "icmp"]
+
+
+LOCAL = {"name": "vmnet8", "addresses": ["192.168.233.2/24", "fd00:233::2/64"], "dhcp": {"ranges": []}}
+
+
+@pytest.mark.parametrize(
+    ("network", "forward", "refused"),
+    [
+        pytest.param({}, {"protocol": "udp", "listen": 53}, True, id="DNS on every address"),
+        pytest.param({}, {"listen": "50-60", "to_port": "50-60"}, True, id="DNS by TCP in a range"),
+        pytest.param({}, {"protocol": "udp", "listen": 67}, True, id="DHCP"),
+        pytest.param({}, {"protocol": "udp", "listen": 53, "address": "192.168.233.2"}, True, id="on the gateway"),
+        pytest.param({}, {"protocol": "udp", "listen": 53, "sources": ["192.168.233.0/25"]}, True, id="for guests"),
+        pytest.param({}, {"protocol": "udp", "listen": 53, "address": "192.168.1.5"}, False, id="on another address"),
+        pytest.param({}, {"protocol": "udp", "listen": 53, "sources": ["192.168.1.0/24"]}, False, id="for the LAN"),
+        pytest.param({"dns": {"enabled": False}}, {"protocol": "udp", "listen": 53}, False, id="no DNS"),
+        pytest.param({"dhcp": None}, {"protocol": "udp", "listen": 53}, False, id="no server"),
+        pytest.param({}, {"protocol": "udp", "listen": 547}, False, id="no DHCPv6"),
+    ],
+)
+def test_a_forward_does_not_take_what_guests_ask_the_host_itself(
+    network: dict[str, Any], forward: dict[str, Any], refused: bool
+) -> None:
+    made = with_(LOCAL, **network, forwards=[{"to_address": "192.168.233.101", **forward}])
+    if refused:
+        with pytest.raises(
+            InputError, match=r"^nat_networks\[vmnet8\]\.forwards\[.*\]\.listen: .* is also where vmnet8 has its"
+        ):
+            expand([made], "nat")
+    else:
+        assert expand([made], "nat")["port_forwards"]
+
+
 def test_a_network_without_dhcp_and_dns_has_no_service() -> None:
     found = expand([with_(NAT, dhcp=None, dns=None)], "nat")
     assert found["dhcp"] == []

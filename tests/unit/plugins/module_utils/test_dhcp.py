@@ -113,6 +113,11 @@ REFUSED = [
     ({"boot": {"file": "a,b"}}, "boot.file: 'a,b' is not a file name"),
     ({"boot": {"file": "a\nb"}}, "boot.file: 'a\\nb' is empty or has characters"),
     ({"boot": {"file": "x" * 128}}, "boot.file: 'xxx"),
+    ({"boot": {"file": "tag:x"}}, "boot.file: 'tag:x' begins like a tag"),
+    (
+        {"reservations": [{**WEB, "addresses": [f"192.168.233.{n}" for n in range(20, 33)]}]},
+        "[web].addresses: 13 are too many for one guest; 12 fit",
+    ),
     ({"boot": {"file": "a", "server": "fd00::1"}}, "boot.server: fd00::1 is not IPv4"),
     (
         {"boot": {"file": "a", "server": "10.0.0.1", "tftp_root": "/srv"}},

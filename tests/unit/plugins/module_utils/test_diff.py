@@ -266,3 +266,23 @@ def test_only_the_record_of_a_scope_keeps_what_boot_needs(path: str, counts: boo
         Request((), option="bridges"), host(File(path, "x\n"), File(layout.RESTORE, boot.SCRIPT, 0o755))
     )
     assert (File(layout.RESTORE, boot.SCRIPT, 0o755) in change.after.values()) == counts
+
+
+SECRETS = """\
+[802-1x]
+identity=host
+password=s3cret
+private-key-password = s3cret
+psk="s3cret"
+password-flags=0
+      password: s3cret
+      client-key-password: 's3cret'
+address1=192.168.1.5/24
+"""
+
+
+def test_a_file_that_not_everybody_may_read_shows_no_secrets() -> None:
+    shown = "\n".join(File("/etc/netplan/90.yaml", SECRETS, 0o600).lines())
+    assert "s3cret" not in shown
+    assert "password: (hidden)" in shown and "identity=host" in shown and "address1=192.168.1.5/24" in shown
+    assert "\n".join(File("/etc/netplan/90.yaml", SECRETS).lines()).endswith(SECRETS.rstrip())
