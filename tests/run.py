@@ -30,7 +30,7 @@ BUILD = ROOT / ".build"
 LOGS = BUILD / "log"
 VENV = ROOT / ".venv" / "bin"
 
-BENCH_MACHINES = ("trixie+incus+libvirt",)  # besides plain Debian
+BENCH_MACHINES = ("trixie+incus+libvirt+libvirtpython",)  # besides plain Debian
 
 STEP_LIMIT = 25 * 60  # seconds; the slowest step takes a few minutes, so this one hangs
 STOP_GRACE = 60  # seconds that a step gets to take its own things down

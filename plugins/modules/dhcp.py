@@ -537,7 +537,7 @@ def main() -> None:
     subject = Subject(
         "dhcp",
         key="bridge",
-        reads=("leases",),
+        reads=("leases", "service"),
         parse=parse_networks,
         plan=plan_dhcp,
         show=show_dhcp,

@@ -195,7 +195,7 @@ PARTS = ["routes", "fdb", "leases", "connections", "drift"]
 
 def gather(names: Any, parts: list[str]) -> dict[str, Any]:
     """Raises InputError for a name that is not a bridge's, and HostError for what cannot be read."""
-    state = host.read(("link", "element"))
+    state = host.read(("link", "element", "service"))
     bridges = [link.name for link in state.values() if isinstance(link, Bridge)]
     seen = info.Observation(
         stations=observe.stations() if "fdb" in parts else (),

@@ -19,7 +19,19 @@ from . import report
 from .harness import Bench
 
 ROOT = Path(__file__).resolve().parents[2]
-_PARTS = {"harness", "report", "hosts", "packets", "layouts", "taps_floor"}
+_PARTS = {
+    "harness",
+    "report",
+    "hosts",
+    "packets",
+    "layouts",
+    "taps_floor",
+    "profiles",
+    "modules",
+    "in_process",
+    "stations",
+    "streams",
+}
 
 
 def benchmarks() -> list[str]:

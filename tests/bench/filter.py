@@ -14,18 +14,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from lab import Bed, Host, namespaces
+from lab import Bed, Host
 from lab.node import Node
 from lab.waiting import wait_for
 
 from . import layouts
 from .harness import Bench, Goal, MissingError
 from .hosts import bed, subnet
+from .stations import GUEST, bridge, guest, load, reach_guests
 
 Layout = Callable[[int, int], str]
 BARE, OURS, NONE = "bare", "this collection", "none"
 PEERS: dict[str, Layout] = {"Docker": layouts.docker, "Incus": layouts.incus, "libvirt": layouts.libvirt}
-GUEST = f"{subnet(0)}.2"
 _PROGRAM = Path(__file__).with_name("packets.py")
 
 
@@ -80,33 +80,13 @@ def no_forwards() -> float:
 
 def plug(made: Bed, host: Host, ports: int) -> Node:
     """A guest that is a namespace, with servers."""
-    guest = Node(made.state, f"guest-{host.name}")
-    namespaces.create(made.state, guest.namespace)
-    namespaces.ip(
-        host.namespace,
-        ["link add vn0 type bridge forward_delay 0", f"addr add {subnet(0)}.1/24 dev vn0", "link set vn0 up"],
-    )
-    namespaces.veth(host.namespace, "port0", guest.namespace, "eth0")
-    namespaces.ip(host.namespace, ["link set port0 master vn0 up"])
-    namespaces.ip(
-        guest.namespace,
-        [f"addr add {GUEST}/24 dev eth0", "link set eth0 up", f"route add default via {subnet(0)}.1"],
-    )
-    for node in (guest, made.neighbour):
+    bridge(host, address=f"{subnet(0)}.1/24")
+    found = guest(made, host, f"guest-{host.name}", f"{GUEST}/24", gateway=f"{subnet(0)}.1")
+    for node in (found, made.neighbour):
         listen(node, ports)
     host.run("sysctl -q -w net.ipv4.ip_forward=1 net.netfilter.nf_conntrack_max=1000000")
-    made.neighbour.run(f"ip route replace {subnet(0)}.0/24 via {host.address}")
-    return guest
-
-
-def load(host: Host, text: str) -> None:
-    host.run("nft flush ruleset")
-    tool = ["nft", "-f", "-"]
-    if text.startswith("*"):
-        tool = ["iptables-legacy-restore"] if host.name == "legacy" else ["iptables-nft-restore"]
-    if text:
-        host.run(tool, input=text.replace("{host}", host.address), timeout=300)
-    host.run("conntrack -F", check=False)
+    reach_guests(made, host)
+    return found
 
 
 def listen(node: Node, ports: int) -> None:
@@ -124,14 +104,14 @@ def _said(node: Node) -> str:
 def inward(made: Bed, count: int, flows: int, name: str, text: str) -> float:
     host = made.hosts[name]
     load(host, text)
-    made.neighbour.run(f"ip route replace {subnet(0)}.0/24 via {host.address}")
+    reach_guests(made, host)
     return connect(made.neighbour, host.address if text else GUEST, count, flows)
 
 
 def outward(made: Bed, guests: dict[str, Node], flows: int, name: str, text: str) -> float:
     host = made.hosts[name]
     load(host, text)
-    made.neighbour.run(f"ip route replace {subnet(0)}.0/24 via {host.address}")
+    reach_guests(made, host)
     return connect(guests[name], "192.168.1.20", 10, flows)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 NOISY = 0.25  # of the median, between the quartiles
@@ -114,6 +114,24 @@ class Bench:
                     figures[contender].samples.append(measure())
                 except MissingError as reason:
                     figures[contender] = Figures(missing=str(reason))
+        comparison = Comparison(name, title, unit, figures, goals or [], notes or [])
+        self.comparisons.append(comparison)
+        return comparison
+
+    def also(
+        self,
+        name: str,
+        title: str,
+        samples: Mapping[str, Sequence[float]],
+        *,
+        unit: str = "s",
+        goals: list[Goal] | None = None,
+        notes: list[str] | None = None,
+    ) -> Comparison:
+        """A table of what else was noted in the runs of another one."""
+        figures = {
+            what: Figures(list(noted), missing="" if noted else "was not measured") for what, noted in samples.items()
+        }
         comparison = Comparison(name, title, unit, figures, goals or [], notes or [])
         self.comparisons.append(comparison)
         return comparison

@@ -6,15 +6,25 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lab import Bed, Host
 from lab.places import bed_name
 
 ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT / ".build/peers"  # collections of others
+
+
+class Task(NamedTuple):
+    name: str
+    seconds: float
+    action: str
 
 
 @contextmanager
@@ -23,8 +33,17 @@ def bed(name: str, machines: Mapping[str, str]) -> Iterator[Bed]:
         yield made
 
 
-def play(made: Bed, playbook: str, **variables: object) -> list[tuple[str, float]]:
-    """Run a playbook on all hosts, as users do; returns each task with its seconds. Raises AssertionError with what it said."""
+@dataclass(frozen=True)
+class Played:
+    """A run of a playbook: each task on each host with its seconds, and what the controller needed for all of it."""
+
+    tasks: list[Task]
+    cpu: float  # seconds, of Ansible with its workers and SSH clients
+    memory: int  # kB, the most that Ansible's main process had
+
+
+def play(made: Bed, playbook: str, *, forks: int = 10, **variables: object) -> Played:
+    """Run a playbook on all hosts, as users do. Raises AssertionError with what it said."""
     inventory, given, watch = (made.state.path(name) for name in ("inventory.json", "variables.json", "stopwatch"))
     inventory.write_text(json.dumps(made.inventory()))
     given.write_text(json.dumps(variables))
@@ -33,22 +52,36 @@ def play(made: Bed, playbook: str, **variables: object) -> list[tuple[str, float
     environment = os.environ | {
         "ANSIBLE_CALLBACKS_ENABLED": "stopwatch",
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
+        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.build/collections'}:{PEERS}",
+        "ANSIBLE_FORKS": str(forks),
         "ANSIBLE_HOST_KEY_CHECKING": "0",
         "ANSIBLE_PIPELINING": "1",
         "BENCH_STOPWATCH": str(watch),
     }
+    before = cpu_of_children()
     done = subprocess.run(argv, capture_output=True, text=True, timeout=1800, check=False, env=environment)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return list(map(json.loads, watch.read_text().splitlines()))
+    *tasks, memory = map(json.loads, watch.read_text().splitlines())
+    return Played([Task(*task) for task in tasks], cpu_of_children() - before, memory)
+
+
+def cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def tasks_times(made: Bed, tasks: Sequence[Mapping[str, object]]) -> list[float]:
+    """Seconds of each of these tasks in one play: SSH and the start of Python are in them."""
+    playbook = made.state.path("tasks.json")
+    playbook.write_text(json.dumps([{"name": "Tasks", "hosts": "hosts", "gather_facts": False, "tasks": tasks}]))
+    return [task.seconds for task in play(made, str(playbook)).tasks]
 
 
 def module_times(made: Bed, tasks: Sequence[tuple[str, Mapping[str, object]]]) -> list[float]:
-    """Seconds of each (module, options) in one play, one after the other: SSH and the start of Python are in them."""
-    playbook = made.state.path("tasks.json")
-    listed = [{"name": f"{number}", module: dict(options)} for number, (module, options) in enumerate(tasks)]
-    playbook.write_text(json.dumps([{"name": "Tasks", "hosts": "hosts", "gather_facts": False, "tasks": listed}]))
-    return [took for _name, took in play(made, str(playbook))]
+    """The same of each (module, options)."""
+    return tasks_times(
+        made, [{"name": f"{number}", module: dict(options)} for number, (module, options) in enumerate(tasks)]
+    )
 
 
 def memory_of_servers(host: Host) -> int:

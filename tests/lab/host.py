@@ -20,6 +20,12 @@ from .waiting import log_tail, wait_for
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 
 
+def _station(index: int) -> int:
+    """The last part of a host's address: .5, .7, ... .99, .201, ...; the stations have even ones, the router leases .100 to .199."""
+    number = 5 + 2 * index
+    return number if number < 100 else number + 100
+
+
 class Host(Node):
     """`eth0` is on the LAN with a static address, `eth1` is on the LAN without any (for bridged networks)."""
 
@@ -30,8 +36,9 @@ class Host(Node):
         super().__init__(state, name)
         self.machine = parse_machine(record.machine)
         self.release = self.machine.release
-        self.address = f"192.168.1.{5 + 2 * record.index}"
-        self.address6 = f"2001:db8:1::{5 + 2 * record.index:x}"
+        number = _station(record.index)
+        self.address = f"192.168.1.{number}"
+        self.address6 = f"2001:db8:1::{number:x}"
         if self.machine.dhcp:
             self.address6 = uplink.slaac_address(self.mac_of("eth0"))
         self.directory = state.path("hosts", name, "root").parent

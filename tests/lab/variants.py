@@ -94,6 +94,8 @@ VARIANTS: dict[str, Variant] = {
         # As `virsh net-autostart default` does.
         commands=("ln -s /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autostart/",),
     ),
+    # What modules of Ansible that talk to libvirt need on the host.
+    "libvirtpython": Variant(packages=("python3-libvirt", "python3-lxml"), needs=("libvirt",)),
     # Clients of DHCP to run in namespaces beside the guests, and one that plays thousands.
     "dhcpclients": Variant(packages=("isc-dhcp-client", "dhcpcd-base"), packages_of={"bookworm": ("kea-admin",)}),
     # Who gives eth0 its addresses: see uplink.py. With `dhcp` it asks for them.

@@ -22,7 +22,9 @@ class KilledError(Exception):
 
 
 class Staged:
-    """The modules, and what of Ansible they import, on the disk of a host."""
+    """The modules, and what of Ansible they import, on the disk of a host: in ``place``, as the host sees it."""
+
+    place = f"/{_PLACE}"
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -51,7 +53,7 @@ class Staged:
         Raises KilledError when it was killed just before change number ``kill_at``, and AssertionError when it failed.
         """
         given = json.dumps({**arguments, "_ansible_check_mode": check})
-        command = ["python3", f"/{_PLACE}/run.py", module, str(kill_at)]
+        command = ["python3", f"{self.place}/run.py", module, str(kill_at)]
         done = self._host.run(command, input=given, check=False, timeout=120)
         if kill_at and not done.stdout:
             raise KilledError(done.stderr)

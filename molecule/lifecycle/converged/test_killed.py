@@ -32,7 +32,9 @@ def look(host: Host) -> list[str]:
     """The host, but for what differs from time to time: counters, timers, lifetimes, and numbers of interfaces."""
     told = host.run(
         f"{{ {LOOK} }} 2>/dev/null | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/(timer|valid_lft|state) +[0-9.a-zA-Z]+//g; s/<[^>]*>//;"
-        f" s/ (qdisc|port_no|port_id) [0-9a-z]+//g; s/(packets|bytes) [0-9]+//g'"
+        f" s/ (qdisc|port_no|port_id) [0-9a-z]+//g; s/(packets|bytes) [0-9]+//g; s/tso_max_size [0-9]+//;"
+        # A bridge has its link-local address from its first carrier on.
+        f" /inet6 fe80:/d'"
     )
     return told.lines
 

@@ -12,8 +12,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional
+from typing import Any
 
 try:
     from pyroute2 import IPRoute
@@ -22,102 +21,43 @@ try:
 except ImportError:
     pass  # the runner has refused or respawned before anything here is called
 
-from .._model import net
 from .._model.errors import HostError
-from .._model.port_forward import parts
-from .._model.ruleset import Element
 from .._plan.core import Plan
+from .._plan.flows import Flow, Forwards, changed_ports, is_stale
 
 _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
+_NAMES = {number: name for name, number in _PROTOCOLS.items()}
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-_FEW = 32  # listeners; below it the kernel filters one dump for each, above it one dump of all flows is cheaper
-
-
-@dataclass(frozen=True)
-class _Listener:
-    """``target``: the address and port that a forward that is gone led to; None for a new one."""
-
-    family: int
-    protocol: int
-    port: int
-    address: Optional[str]
-    source: Optional[net.Network]
-    target: Optional[tuple[str, int]]
-
-
-class _Flow(NamedTuple):
-    """As conntrack knows it: where it came from and was sent to, and which address and port answer."""
-
-    protocol: int
-    source: str
-    sport: int
-    destination: str
-    dport: int
-    answers: tuple[str, int]
+_FEW = 32  # ports; below it the kernel filters one dump for each, above it one dump of all flows is cheaper
 
 
 def forget(plan: Plan) -> None:
     """Drop the flows that the changed port forwards would have treated otherwise, and no others."""
-    listeners = list(_listeners(plan))
-    local = _local_addresses() if any(listener.target is None for listener in listeners) else set()
-    for family in sorted({listener.family for listener in listeners}):
-        by_port: dict[tuple[int, int], list[_Listener]] = {}
-        for listener in listeners:
-            if listener.family == family:
-                by_port.setdefault((listener.protocol, listener.port), []).append(listener)
+    ports = changed_ports(plan)
+    if not ports:
+        return
+    before, after = Forwards(plan.before, ports), Forwards(plan.after, ports)
+    local = _local_addresses()
+    for family in sorted({family for family, _protocol, _port in ports}):
+        of_family = [(_PROTOCOLS[protocol], port) for other, protocol, port in ports if other == family]
         with NFCTSocket(nfgen_family=_FAMILIES[family]) as flows:
-            stale = [
-                flow
-                for flow in _flows(flows, list(by_port))
-                if any(_concerns(flow, listener, local) for listener in by_port.get((flow.protocol, flow.dport), []))
-            ]
+            stale = [flow for flow in _flows(flows, family, of_family) if is_stale(flow, before, after, local)]
             for flow in stale:
-                _drop(flows, family, flow)
+                _drop(flows, flow)
 
 
-def _listeners(plan: Plan) -> Iterator[_Listener]:
-    """Of the forwards that are gone; and of new ones for UDP, where a client that goes on sending keeps its old flow alive.
-
-    A connection of another protocol that is there when a forward comes belongs to the host itself.
-    """
-    gone = [*plan.removed, *(old for old, _new in plan.changed)]
-    come = [*plan.created, *(new for _old, new in plan.changed)]
-    for element, is_gone in [*((e, True) for e in gone), *((e, False) for e in come)]:
-        if not isinstance(element, Element) or element.module != "port_forwards":
-            continue
-        forward = parts(element)
-        if is_gone or forward.protocol == "udp":
-            yield _Listener(
-                family=forward.family,
-                protocol=_PROTOCOLS[forward.protocol],
-                port=forward.port,
-                address=forward.address,
-                source=net.subnet(forward.source) if forward.source else None,
-                target=(forward.to_address, forward.to_port) if is_gone else None,
-            )
-
-
-def _concerns(flow: _Flow, listener: _Listener, local: set[str]) -> bool:
-    if listener.address not in (None, flow.destination):
-        return False
-    if listener.source is not None and net.address(flow.source) not in listener.source:
-        return False
-    was_sent = (flow.destination, flow.dport)
-    if listener.target is not None:
-        return flow.answers == listener.target != was_sent
-    return flow.answers == was_sent and flow.destination in local
-
-
-def _flows(flows: Any, ports: list[tuple[int, int]]) -> Iterator[_Flow]:
+def _flows(flows: Any, family: int, ports: list[tuple[int, int]]) -> Iterator[Flow]:
     few = len(ports) <= _FEW
     filters = [NFCTAttrTuple(proto=protocol, dport=port) for protocol, port in ports] if few else [None]
     for only in filters:
         for message in flows.dump(tuple_orig=only):
             original, reply = message.get_attr("CTA_TUPLE_ORIG"), message.get_attr("CTA_TUPLE_REPLY")
             protocol = original.get_attr("CTA_TUPLE_PROTO")
-            if protocol.get_attr("CTA_PROTO_DST_PORT") is not None:
-                yield _Flow(
-                    protocol=protocol.get_attr("CTA_PROTO_NUM"),
+            name = _NAMES.get(protocol.get_attr("CTA_PROTO_NUM"))
+            if name:
+                yield Flow(
+                    family=family,
+                    protocol=name,
                     source=_address(original, "SRC"),
                     sport=protocol.get_attr("CTA_PROTO_SRC_PORT"),
                     destination=_address(original, "DST"),
@@ -126,8 +66,9 @@ def _flows(flows: Any, ports: list[tuple[int, int]]) -> Iterator[_Flow]:
                 )
 
 
-def _drop(flows: Any, family: int, flow: _Flow) -> None:
-    ends = NFCTAttrTuple(_FAMILIES[family], flow.source, flow.destination, flow.protocol, flow.sport, flow.dport)
+def _drop(flows: Any, flow: Flow) -> None:
+    protocol = _PROTOCOLS[flow.protocol]
+    ends = NFCTAttrTuple(_FAMILIES[flow.family], flow.source, flow.destination, protocol, flow.sport, flow.dport)
     try:
         flows.entry("del", tuple_orig=ends)
     except NetlinkError as error:

@@ -61,14 +61,19 @@ def machine_id() -> str:
 
 
 def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
-    """The current state, of files and units always, and of the other kinds as asked for: ``link``, ``element`` (and what was counted), ``interface``,
-    ``address``, ``socket``, ``grant``, ``station``, ``leases``."""
+    """The current state, of files and the units of all networks always, and of the other kinds as asked for: ``service``,
+    ``link``, ``element`` (and what was counted), ``interface``, ``address``, ``socket``, ``grant``, ``station``, ``leases``."""
     kinds = set(kinds)
     found = files.read(_FILES)
     state = by_key(found)
     if systemd.is_running():
-        networks = {os.path.basename(os.path.dirname(f.name)) for f in found if f.name.startswith(f"{layout.DHCP}/")}
-        units = systemd.read([*_UNITS, *map(layout.dhcp_unit, sorted(networks)), layout.dhcp_unit("*")])
+        names = list(_UNITS)
+        if "service" in kinds:
+            networks = {
+                os.path.basename(os.path.dirname(f.name)) for f in found if f.name.startswith(f"{layout.DHCP}/")
+            }
+            names += [*map(layout.dhcp_unit, sorted(networks)), layout.dhcp_unit("*")]
+        units = systemd.read(names)
         state.update(by_key(map(dnsmasq.with_loaded, units)))
     if "link" in kinds:
         state.update(by_key([*links.read(), *unmanaged.read()]))
@@ -138,6 +143,7 @@ def apply(plan: Plan) -> None:
 def sweep() -> None:
     """Empty directories of ours, and what a run that was killed has left unfinished."""
     files.sweep(_FILES)
+    leases.sweep()
 
 
 def _is_written_first(file: File) -> bool:

@@ -58,7 +58,11 @@ def remove(plan: Plan) -> None:
         # What its process has read goes with its unit, unless somebody has removed the unit from under it.
         for root in (*_ROOTS, layout.DHCP_LOADED):
             files.remove_tree(f"{root}/{os.path.basename(leases.name)}")
-    for root in (*_ROOTS, layout.DHCP_LOADED) if gone else ():
+
+
+def sweep() -> None:
+    """Directories without any network, also those that a run which was killed has left."""
+    for root in (*_ROOTS, layout.DHCP_LOADED):
         files.remove_if_empty(root)
 
 

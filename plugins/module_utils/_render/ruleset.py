@@ -93,13 +93,24 @@ _CHAINS = """\
     # Who may forward to whom. Frames between ports of one bridge come by here too where br_netfilter is on.
     chain forward {
         type filter hook forward priority 0; policy accept;
+        oifname @vn_bridges goto to_networks
+        meta nfproto ipv4 iifname vmap @vn_out4
+        meta nfproto ipv6 iifname vmap @vn_out6
+    }
+
+    chain to_networks {
+        iifname @vn_bridges jump between_networks
+        oifname . iifname @vn_peers ct state established,related accept
+        meta nfproto ipv4 oifname vmap @vn_in4
+        meta nfproto ipv6 oifname vmap @vn_in6
+    }
+
+    chain between_networks {
         iifname . oifname @vn_self goto same_network
         iifname . oifname @vn_peers goto to_peers
         oifname . iifname @vn_peers ct state established,related accept
         meta nfproto ipv4 iifname vmap @vn_out4
         meta nfproto ipv6 iifname vmap @vn_out6
-        meta nfproto ipv4 oifname vmap @vn_in4
-        meta nfproto ipv6 oifname vmap @vn_in6
     }
 
     chain same_network {
@@ -111,10 +122,10 @@ _CHAINS = """\
 
     # Whoever lies about where it comes from gets no answer: a refusal would go to somebody else, by way of the host.
     chain check_source {
+        iifname . ip saddr @vn_sources4 return
+        iifname . ip6 saddr @vn_sources6 return
         meta nfproto ipv4 iifname @vn_open4 return
         meta nfproto ipv6 iifname @vn_open6 return
-        meta nfproto ipv4 iifname . ip saddr @vn_sources4 return
-        meta nfproto ipv6 iifname . ip6 saddr @vn_sources6 return
         drop
     }
 
@@ -126,6 +137,7 @@ _CHAINS = """\
     # From guests of isolated networks.
     chain to_nowhere {
         jump check_source
+        iifname . oifname @vn_peers accept
         goto refuse
     }
 
@@ -142,6 +154,7 @@ _CHAINS = """\
         ct direction reply ct state established,related accept
         iifname @vn_any_uplink accept
         iifname . oifname @vn_uplinks accept
+        iifname . oifname @vn_peers accept
         goto refuse
     }
 

@@ -1,12 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: The tapestry.vmnet authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes how long every task took, one JSON line for each, into the file that BENCH_STOPWATCH names."""
+"""Writes how long every task took, and at the end how much memory it took, as JSON lines into the file that BENCH_STOPWATCH names."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import time
 from typing import Any
 
@@ -27,7 +28,13 @@ class CallbackModule(CallbackBase):
         self._started = time.perf_counter()
 
     def v2_runner_on_ok(self, result: Any) -> None:
+        took = time.perf_counter() - self._started
+        task = getattr(result, "task", None) or result._task
+        self._write([task.get_name(), took, task.action])
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
+        self._write(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+    def _write(self, what: Any) -> None:
         with open(os.environ["BENCH_STOPWATCH"], "a") as file:
-            took = time.perf_counter() - self._started
-            task = getattr(result, "task", None) or result._task
-            file.write(json.dumps([task.get_name(), took]) + "\n")
+            file.write(json.dumps(what) + "\n")
