@@ -93,6 +93,7 @@ def test_what_nobody_confirms_is_undone_with_and_without_systemd(
     assert "master vmnet0" in host.run("ip -o link show eth0").stdout
     assert ("dev eth1" in host.run(f"ip -6 route show {PREFIX}").stdout) == foreign
     wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    wait_for("nothing waits", lambda: not host.run("ls /run/vmnet-uplinks/undoing", check=False).ok, timeout=60)
     if foreign:
         host.run(f"ip -6 route del {PREFIX} dev eth0; ip -6 route del {PREFIX} dev eth1")
     staged.run("bridges", **BRIDGE, state="absent")
