@@ -27,7 +27,7 @@ def ask(
     A ping that comes back is "pong".
     """
     # Datagrams may get lost, and a guest may be slow to begin: ask again.
-    for _try in range(1 if protocol == "tcp" else 5):
+    for _try in range(2 if protocol == "tcp" else 5):
         command = _command(address, port, protocol, source, source_port, patience=5 if protocol == "tcp" else 1)
         answer = who.run(command, check=False).lines
         if answer:
