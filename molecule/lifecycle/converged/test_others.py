@@ -95,7 +95,7 @@ def test_purge_takes_what_the_scope_owns_and_nothing_else(host: Host, staged: St
     host.run(
         "ip link add virbr9 type bridge && ip link set virbr9 alias 'rack 3' && ip tuntap add dev tap9 mode tap user 1000"
         " && ip link add lan9 type bridge && ip link set tap9 master virbr9 && ip address add 10.99.0.1/24 dev virbr9"
-        " && ip link set virbr9 up"
+        " && ip link set virbr9 addrgenmode none up"
     )
     foreign = host.snapshot()
     staged.run("bridges", bridges=[{"name": "ours"}, {"name": "virbr9"}])

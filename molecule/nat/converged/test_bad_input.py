@@ -85,7 +85,7 @@ def guest(**change: Any) -> dict[str, Any]:
         pytest.param(
             [{"name": "vmnet9", "addresses": ["192.168.1.1/24"]}],
             "policies[vmnet9].subnets",
-            "192.168.1.5 on eth0",
+            " on eth0, which is in 192.168.1.0/24",
             id="the subnet of the host itself",
         ),
         pytest.param(

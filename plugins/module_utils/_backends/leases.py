@@ -62,7 +62,7 @@ def remove(plan: Plan) -> None:
 
 def sweep() -> None:
     """Directories without any network, also those that a run which was killed has left."""
-    for root in (*_ROOTS, layout.DHCP_LOADED):
+    for root in () if os.path.isdir(layout.DHCP) else (*_ROOTS, layout.DHCP_LOADED):
         files.remove_if_empty(root)
 
 

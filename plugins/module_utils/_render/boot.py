@@ -185,6 +185,10 @@ lines() {
 # No link may speak before its parameters are set, and there may be no address before IPv6 is allowed.
 links() {
     lines quietly | grep -Ev '^(address|vlan) | up$' | ip -force -batch -
+    # udev gives a device that it finds new a MAC address of its own, unless ours is there before it looks (systemd.link(5),
+    # MACAddressPolicy=persistent). Once it has looked, ours stays.
+    if [ -e /run/udev/control ]; then udevadm settle --timeout=5; fi
+    lines quietly | grep '^link set dev [^ ]* address ' | ip -force -batch -
     vlans=$(lines quietly | grep '^vlan ') && echo "$vlans" | bridge -force -batch -
     parameters /etc/vmnet/*/bridges.sysctl /run/vmnet/*/bridges.sysctl /etc/vmnet/*/uplinks.sysctl /run/vmnet/*/uplinks.sysctl \
         /etc/sysctl.d/60-vmnet.conf

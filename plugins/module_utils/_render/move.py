@@ -106,7 +106,8 @@ def parse_address(entry: Mapping[str, Any], name: str) -> Address:
 def parse_routes(text: str, ipv6: bool) -> list[tuple[str, str]]:
     """(interface, route) for every route of ``ip -oneline route show table all`` that does not come with an address by itself.
 
-    An IPv4 route over several interfaces appears once for each of them; of IPv6, each next hop is a route by itself. Those to the interface's own subnets are among them:
+    An IPv4 route over several interfaces appears once for each of them; of IPv6, each next hop is a route by
+    itself. Those to the interface's own subnets are among them:
     a network manager may have made them in the kernel's name.
     """
     routes = []

@@ -147,7 +147,8 @@ _CHAINS = """\
         goto to_uplinks
     }
 
-    # From guests of networks with uplinks: answers by any way, their own only by those that are theirs now. A forward may lead to another network, which then decides.
+    # From guests of networks with uplinks: answers by any way, their own only by those that are theirs now. A forward
+    # may lead to another network, which then decides.
     chain to_uplinks {
         jump check_source
         oifname @vn_bridges goto to_other_networks
