@@ -170,8 +170,11 @@ def is_setup(name: str) -> bool:
 # `all` has sanity as a part of core, and core is the short form of matrix.
 APART = ("sanity", "matrix:", "bench")
 
-# Written, and not seen to pass as a whole yet. By name they run; a group skips them, says so and counts them as skipped.
-NOT_YET: dict[str, str] = {"scenario:uplink": "its parts have passed, but not yet all in one run"}
+# Written, and not passing every time yet. By name they run; a group skips them, says so and counts them as skipped.
+NOT_YET: dict[str, str] = {
+    "scenario:dhcp_live": "on a loaded machine, a DHCPv6 lease whose reservation went was once still there; not understood",
+    "scenario:uplink": "its parts have passed, but not yet all in one run",
+}
 
 
 def choose(names: list[str], known: list[Step]) -> list[Step]:
