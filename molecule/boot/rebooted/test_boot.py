@@ -19,7 +19,7 @@ NOT_BACK = re.compile(r"vmnet9|vnet9|/run/vmnet(/| )")
 # and it sets what concerns its own interface as a host, which the kernel sets for all when the host becomes a router.
 OF_MANAGERS = re.compile(
     r"/run/NetworkManager|/var/lib/(NetworkManager|dhcp)|lab-looks|nm-dispatcher"
-    r"|net\.ipv6\.conf\.(eth0\.forwarding|vnet\d\.addr_gen_mode)|6 type=anycast .* dev=eth0 "
+    r"|net\.ipv6\.conf\.(eth\d\.forwarding|vnet\d\.addr_gen_mode)|6 type=anycast .* dev=eth\d "
 )
 
 
