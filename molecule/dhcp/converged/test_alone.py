@@ -22,7 +22,7 @@ def another_dnsmasq(host: Host, options: str) -> Iterator[str]:
     try:
         yield host.run("cat /run/other.pid").stdout.strip()
     finally:
-        host.run("kill $(cat /run/other.pid); rm /run/other.pid")
+        host.run("kill $(cat /run/other.pid); rm -f /run/other.pid /var/lib/misc/dnsmasq.leases")
 
 
 def test_nobody_on_the_lan_gets_an_answer(bed: Bed, host: Host) -> None:
