@@ -9,7 +9,7 @@ import re
 import pytest
 
 from lab import Guest, Host
-from verify import answers, ask, seen_address, seen_port
+from verify import answers, ask, seen_address, seen_port, wait_for_ipv6
 
 GATEWAY, GATEWAY6 = "192.168.233.2", "fd00:233::2"
 INTERNET = {4: "8.8.8.8", 6: "2001:4860:4860::8888"}
@@ -62,6 +62,8 @@ def test_the_internet_sees_the_hosts_address_and_no_privileged_port(
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("guest", ["web", "peer", "other"])
 def test_a_guest_pings_the_internet(guests: Guests, guest: str, family: int) -> None:
+    if family == 6:
+        wait_for_ipv6(guests[guest])
     assert answers(guests[guest], INTERNET[family], protocol="icmp")
 
 
