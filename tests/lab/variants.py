@@ -93,6 +93,7 @@ VARIANTS: dict[str, Variant] = {
         ),
         # As `virsh net-autostart default` does.
         commands=("ln -s /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autostart/",),
+        masked=("logrotate.timer",),
     ),
     # What modules of Ansible that talk to libvirt need on the host.
     "libvirtpython": Variant(packages=("python3-libvirt", "python3-lxml"), needs=("libvirt",)),

@@ -434,7 +434,7 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
         "boot": draw(st.none() | boots()),
         "checksum_fix": draw(st.sampled_from(["none", "tc"])),
         "routes": [
-            {"to": f"{n}.0.0.0/8", "via": str(subnet[2])} for n in draw(st.sets(st.integers(1, 220), max_size=28))
+            {"to": f"{n}.0.0.0/8", "via": str(subnet[2])} for n in draw(st.sets(st.integers(1, 220), max_size=25))
         ],
         "mtu": draw(st.none() | st.integers(1280, 65535)),
         "router": router,
