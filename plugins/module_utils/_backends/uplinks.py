@@ -23,7 +23,7 @@ from .._model.links import Bridge, kernel_parameters
 from .._model.resource import File, Key, Resource, Unit
 from .._model.uplink import Address, Station, Uplink
 from .._plan.core import Plan, of_kind
-from .._render import move, uplinks
+from .._render import move, uplinks_script
 from . import files, managers, systemd
 from .command import find, run
 
@@ -112,7 +112,9 @@ class Move:
         if systemd.is_running():
             systemd.stop(plan)
         if _script("new", self._token).wait() != 0:
-            raise HostError(f"the change took longer than {uplinks.LONGEST} seconds, or was undone while it was made")
+            raise HostError(
+                f"the change took longer than {uplinks_script.LONGEST} seconds, or was undone while it was made"
+            )
         if systemd.is_running():
             systemd.start(plan)
 
@@ -146,7 +148,7 @@ class Move:
 
 _SCRIPT = f"{layout.UPLINKS_PENDING}/uplinks"
 _ARM_PATIENCE = 30  # seconds
-_UNDO_PATIENCE = 2 * uplinks.LONGEST  # seconds
+_UNDO_PATIENCE = 2 * uplinks_script.LONGEST  # seconds
 
 
 def _script(*arguments: str) -> subprocess.Popen[bytes]:
@@ -202,8 +204,8 @@ def _stage(plan: Plan) -> None:
         }
         for part, text in parts.items():
             files.write(File(f"{directory}/{part}", text))
-    files.write(File(f"{layout.UPLINKS_PENDING}/undo", uplinks.UNDO_UNIT))
-    files.write(File(_SCRIPT, uplinks.SCRIPT, 0o700))
+    files.write(File(f"{layout.UPLINKS_PENDING}/undo", uplinks_script.UNDO_UNIT))
+    files.write(File(_SCRIPT, uplinks_script.SCRIPT, 0o700))
 
 
 def _interfaces(state: Mapping[Key, Resource]) -> list[Station]:
@@ -237,7 +239,10 @@ def _take_over(plan: Plan) -> str:
             # Of the files, the one about the interface; on the way back there is none where it was added.
             own = [t.path for t in uplink.touched if f"-{uplink.bridge}." not in t.path and (new or not t.added)]
             values = zip(("FROM", "TO", "PORT", "FILE"), (*there, *own[:1], ""))
-            lines += [*(f"{name}={shlex.quote(value)}\n" for name, value in values), uplinks.TAKE_OVER[uplink.manager]]
+            lines += [
+                *(f"{name}={shlex.quote(value)}\n" for name, value in values),
+                uplinks_script.TAKE_OVER[uplink.manager],
+            ]
     return "".join(lines)
 
 

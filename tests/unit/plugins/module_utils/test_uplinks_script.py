@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import uplinks as backend
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
-from ansible_collections.tapestry.vmnet.plugins.module_utils._render import uplinks
+from ansible_collections.tapestry.vmnet.plugins.module_utils._render import uplinks_script
 
 TOKEN = "0123"
 
@@ -40,9 +40,9 @@ class Pending:
             for part in ("gone", "batch", "again", "batch6", "parameters", "vlans", "stopped", "started"):
                 (self.place / way / part).write_text("")
             (self.place / way / "take_over").write_text(f"echo {way} takes over >> {self.said}\n")
-        (self.place / "undo").write_text(uplinks.UNDO_UNIT)
+        (self.place / "undo").write_text(uplinks_script.UNDO_UNIT)
         self.kept, self.units = place / "kept", place / "units"
-        script = uplinks.SCRIPT.replace(f"dir={layout.UPLINKS_PENDING}", f"dir={self.place}")
+        script = uplinks_script.SCRIPT.replace(f"dir={layout.UPLINKS_PENDING}", f"dir={self.place}")
         script = script.replace(layout.UPLINKS_KEPT, str(self.kept)).replace(layout.UNITS, str(self.units))
         # What it asks of systemd is asked as if that were running.
         (self.place / "uplinks").write_text(script.replace("/run/systemd/system", str(place)))
