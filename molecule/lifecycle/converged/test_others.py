@@ -110,6 +110,7 @@ def test_purge_takes_what_the_scope_owns_and_nothing_else(host: Host, staged: St
     assert not {"ours", "t0", "t1"} & there.keys()
     for module in ("taps", "bridges"):
         staged.run(module, **{module: []}, purge=True, scope="other")
-    assert left(foreign, host.snapshot()) == []
+    # The kernel's multicast route comes with the first carrier that a bridge ever has, here that of a new tap.
+    assert [line for line in left(foreign, host.snapshot()) if "type=multicast dst=ff00::/8" not in line] == []
     for link in ("tap9", "virbr9", "lan9"):
         host.run(f"ip link del {link}")

@@ -53,11 +53,12 @@ def _attach(tap: Tap, flags: int) -> None:
             # MACAddressPolicy=persistent), and may look before the address comes with all else over netlink.
             address = bytes.fromhex(tap.mac.replace(":", ""))
             fcntl.ioctl(handle, _SIOCSIFHWADDR, struct.pack("16sH14s", tap.name.encode(), _ARPHRD_ETHER, address))
-        fcntl.ioctl(handle, _TUNSETPERSIST, 1)
         if tap.owner is not None:
             fcntl.ioctl(handle, _TUNSETOWNER, tap.owner)
         if tap.group is not None:
             fcntl.ioctl(handle, _TUNSETGROUP, tap.group)
+        # Last: of a run that is killed before this, nothing is left.
+        fcntl.ioctl(handle, _TUNSETPERSIST, 1)
     except OSError as error:
         why = "it is in use" if error.errno == errno.EBUSY else error.strerror
         raise HostError(f"the tap {tap.name} cannot be set up: {why}") from None
