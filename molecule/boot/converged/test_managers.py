@@ -10,7 +10,7 @@ from lab import Host
 
 HOSTILE = """\
 [Match]
-Name=!eth* !lo
+Name=!eth* lo
 
 [Network]
 DHCP=yes
