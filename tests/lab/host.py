@@ -129,16 +129,21 @@ class Host(Node):
             interval=self.boot_interval,
             log=self.console_log,
         )
-        wait_for(f"{self.name}: sshd", self._ssh_answers, timeout=self.boot_timeout, log=self.console_log)
+        try:
+            wait_for(f"{self.name}: sshd", self._ssh_answers, timeout=self.boot_timeout)
+        except LabError as error:
+            found = self.run("ip address; ip route; ss -lnt; journalctl -b -n 50", check=False).stdout
+            raise LabError(f"{error}; on the host:\n{found}") from None
 
     def _answers(self) -> bool:
         """Whether a command can be run."""
         return self._leader() is not None
 
     def _ssh_answers(self) -> bool:
-        probe = ["socat", "-T10", f"TCP:{self.address}:22,connect-timeout=2", "STDOUT"]
+        # Only the first word: the server would wait for an answer.
+        probe = ["timeout", "10", "bash", "-c", f"exec 3<>/dev/tcp/{self.address}/22 && head --bytes=4 <&3"]
         controller = f"vmnet-{self.state.bed}-controller"
-        return "SSH-" in run(namespaces.inside(controller, ["timeout", "10", *probe]), check=False, input="").stdout
+        return run(namespaces.inside(controller, probe), check=False).stdout == "SSH-"
 
     def stop(self) -> None:
         """Power off cleanly: guests lose power, systemd stops its units, the namespace and the NICs are gone."""
