@@ -86,7 +86,9 @@ def common_options(**options: Any) -> dict[str, Any]:
 
 def run(module: AnsibleModule, subject: Subject) -> None:
     """Does everything behind a resource module's argument specification; exits or fails the module."""
-    _guarded(module, subject.needs_pyroute2, lambda: _converge(module, subject, _request(module, subject)))
+    # Check mode works on a host on which nothing is installed yet.
+    needs_pyroute2 = subject.needs_pyroute2 and not module.check_mode
+    _guarded(module, needs_pyroute2, lambda: _converge(module, subject, _request(module, subject)))
 
 
 def look(module: AnsibleModule, result: Callable[[], dict[str, Any]]) -> None:

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 
-from lab import Bed, Host
+from lab import Bed, Host, LabError
 from lab.waiting import wait_for
 from verify import KilledError, Run, Scenario, Staged, left, run_playbook, snapshots
 
@@ -74,15 +77,38 @@ def test_nothing_of_it_is_left(host: Host, broken: Any) -> None:
     assert [line for line in broken[2][host.name] if not unit.fullmatch(line)] == []
 
 
-@pytest.fixture(scope="module")
-def staged(host: Host) -> Staged:
-    return Staged(host)
+Outcomes = dict[str, "BaseException | None"]  # host -> what went wrong there
 
 
-@pytest.mark.parametrize("service_manager", ["auto", "none"])
-def test_what_nobody_confirms_is_undone_with_and_without_systemd(
-    host: Host, staged: Staged, service_manager: str
-) -> None:
+def everywhere(bed: Bed, act: Callable[[Host, Staged], None], *names: str) -> Outcomes:
+    """At the same time on all hosts, or on those that are named: most of it is waiting."""
+
+    def outcome(host: Host) -> BaseException | None:
+        try:
+            act(host, Staged(host))
+        except (AssertionError, LabError, pytest.fail.Exception) as error:
+            return error
+        return None
+
+    chosen = [host for name, host in bed.hosts.items() if not names or name in names]
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        return dict(zip((host.name for host in chosen), pool.map(outcome, chosen), strict=True))
+
+
+def judge(outcomes: Outcomes, host: Host) -> None:
+    if host.name not in outcomes:
+        pytest.skip(f"what is tried does not depend on the host; {' and '.join(outcomes)} are enough")
+    error = outcomes[host.name]
+    if error:
+        raise error
+
+
+@pytest.fixture(scope="module", params=["auto", "none"])
+def unconfirmed(bed: Bed, request: pytest.FixtureRequest) -> Outcomes:
+    return everywhere(bed, partial(nobody_confirms, request.param))
+
+
+def nobody_confirms(service_manager: str, host: Host, staged: Staged) -> None:
     staged.run("bridges", **BRIDGE)
     # systemd-networkd removes what it does not know once it has configured an interface.
     foreign = host.machine.manager in ("ifupdown", "networkmanager")
@@ -99,9 +125,16 @@ def test_what_nobody_confirms_is_undone_with_and_without_systemd(
     staged.run("bridges", **BRIDGE, state="absent")
 
 
-def test_a_run_that_is_killed_half_way_is_undone(host: Host, staged: Staged) -> None:
-    if host.name not in ("ifupdown", "networkd-d"):
-        pytest.skip("what is tried does not depend on the manager; two of them are enough")
+def test_what_nobody_confirms_is_undone_with_and_without_systemd(host: Host, unconfirmed: Outcomes) -> None:
+    judge(unconfirmed, host)
+
+
+@pytest.fixture(scope="module")
+def killed(bed: Bed) -> Outcomes:
+    return everywhere(bed, kill_half_way, "ifupdown", "networkd-d")
+
+
+def kill_half_way(host: Host, staged: Staged) -> None:
     staged.run("bridges", **BRIDGE)
     before = look(host)
     points = staged.run("uplinks", **UPLINK)["changes"]
@@ -115,9 +148,16 @@ def test_a_run_that_is_killed_half_way_is_undone(host: Host, staged: Staged) -> 
     host.run("rm -rf /run/vmnet-uplinks")
 
 
-def test_a_host_that_goes_down_before_it_is_confirmed_comes_up_as_it_was(host: Host, staged: Staged) -> None:
-    if host.name not in ("ifupdown", "networkd", "nm", "netplan"):
-        pytest.skip("one of each manager is enough")
+def test_a_run_that_is_killed_half_way_is_undone(host: Host, killed: Outcomes) -> None:
+    judge(killed, host)
+
+
+@pytest.fixture(scope="module")
+def gone_down(bed: Bed) -> Outcomes:
+    return everywhere(bed, go_down, "ifupdown", "networkd", "nm", "netplan")
+
+
+def go_down(host: Host, staged: Staged) -> None:
     staged.run("bridges", **BRIDGE)
     before = look(host)
     asked = UPLINK | {"confirm_timeout": 3600}
@@ -132,3 +172,7 @@ def test_a_host_that_goes_down_before_it_is_confirmed_comes_up_as_it_was(host: H
         "ls -d /var/lib/vmnet-uplinks /run/vmnet-uplinks /etc/systemd/system/*uplinks*", check=False
     ).lines
     staged.run("bridges", **BRIDGE, state="absent")
+
+
+def test_a_host_that_goes_down_before_it_is_confirmed_comes_up_as_it_was(host: Host, gone_down: Outcomes) -> None:
+    judge(gone_down, host)
