@@ -32,7 +32,7 @@ sanity: ## ansible-test sanity of the newest ansible-core, on every Python that 
 matrix: ## ansible-test sanity and units of every supported ansible-core, on every Python
 	@$(RUN) matrix
 
-docs: .venv/installed ## the pages of the collection, in .build/docs/html
+docs: .venv/installed ## the pages of the collection, in .build/docs/build/html
 	@docs/build
 
 scenario: ## one promise on real hosts: make scenario S=nat

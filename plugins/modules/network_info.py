@@ -11,7 +11,8 @@ module: network_info
 short_description: Show what virtual machine networks are like right now
 description:
   - Reads bridges and their ports, forwarding databases, DHCP leases, port forwards with their counters, and translated connections.
-  - Says where the host is no longer as this collection left it.
+  - Says where bridges, taps, packet filter and, with systemd, DHCP services are no longer as this collection left them. Uplinks and what
+    M(tapestry.vmnet.coexist) has added are not looked at.
   - Changes nothing.
 version_added: 0.2.0
 author: The tapestry.vmnet authors (@tapestry)

@@ -134,7 +134,7 @@ policies:
       elements: str
       returned: success
     isolate_guests:
-      description: Whether the host forwards between guests of the network.
+      description: Whether guests of the network are kept apart where the host forwards between them.
       type: bool
       returned: success
   sample:

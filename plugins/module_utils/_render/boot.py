@@ -11,7 +11,6 @@ UNIT = f"""\
 # Written by the Ansible collection tapestry.vmnet.
 [Unit]
 Description=Virtual machine networks: links and packet filter
-Documentation=https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
 # nftables.service flushes the whole ruleset whenever it starts: come after it.
 After=network-pre.target systemd-modules-load.service systemd-sysctl.service nftables.service firewalld.service
 Before=network.target docker.service incus.service libvirtd.service virtqemud.service libvirt-guests.service
@@ -33,7 +32,6 @@ WATCH_SOCKET_UNIT = f"""\
 # Written by the Ansible collection tapestry.vmnet.
 [Unit]
 Description=Changes of the packet filter
-Documentation=https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
 OnFailure={WATCH_SERVICE}
 
 [Socket]
@@ -48,7 +46,6 @@ WATCH_SERVICE_UNIT = f"""\
 # Written by the Ansible collection tapestry.vmnet.
 [Unit]
 Description=The packet filter of virtual machine networks, after somebody has changed it
-Documentation=https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
 # It must not bring back what is about to be removed.
 PartOf={WATCH_SOCKET}
 StartLimitIntervalSec=0

@@ -15,7 +15,7 @@ UNIT = f"""\
 # Written by the Ansible collection tapestry.vmnet.
 [Unit]
 Description=DHCP and DNS of the virtual machine network %i
-Documentation=man:dnsmasq(8) https://docs.ansible.com/ansible/latest/collections/tapestry/vmnet/
+Documentation=man:dnsmasq(8)
 After=network-pre.target {layout.SERVICE}
 StartLimitIntervalSec=0
 
