@@ -18,6 +18,7 @@ from lab import Bed, Host
 from .harness import Bench, Goal, seconds
 from .hosts import bed, module_times
 from .modules import Modules
+from .profiles import Tasks
 
 OURS, TASK, BATCH, FLOOR = "taps module, own work", "taps module, task of a play", "ip -batch", "the kernel's floor"
 GROUP, EACH = "ip link del group", "ip -batch, link by link"
@@ -88,7 +89,8 @@ def timed(made: Bed, *tasks: dict[str, object]) -> list[float]:
 
 def own(modules: Modules, host: Host, tasks: list[dict[str, object]], timed_one: int) -> float:
     """Seconds on the host of the module with one of these options, one after the other."""
-    ran = modules.run([("taps", options) for options in tasks])
+    steps: Tasks = [("taps", options) for options in tasks]
+    ran = modules.run(steps)
     if tasks[-1] is _PURGE:
         expect(host, 0)
     return ran[timed_one].seconds
