@@ -10,7 +10,7 @@ host       -> current -+
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Callable
@@ -19,7 +19,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
 from . import _diff
-from ._backends import host, lock, systemd
+from ._backends import command, host, lock, systemd
 from ._model import layout, net
 from ._model.errors import HostError, InputError
 from ._model.fields import Fields, entries
@@ -28,6 +28,10 @@ from ._plan.core import Plan, Request
 
 # Interpreters that a distribution's own packages belong to, newest habit first, as Ansible's package modules try them.
 _SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
+
+
+_PROGRAMS = ("dnsmasq", "ip", "nft")
+_LIBRARY = "pyroute2"
 
 
 class Change:
@@ -54,7 +58,7 @@ class Subject:
     ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
     host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
     ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
-    ``warnings`` are about the state that was found; ``change`` carries the plan out.
+    ``warnings`` are about the state that was found; ``change`` carries the plan out; ``also`` is returned beside the list.
     """
 
     option: str
@@ -69,6 +73,7 @@ class Subject:
     change: Any = field(default_factory=Change)
     sysctls: Sequence[str] = ()
     needs_pyroute2: bool = False
+    also: Callable[[], Mapping[str, Any]] = dict
 
 
 def common_options(**options: Any) -> dict[str, Any]:
@@ -96,11 +101,21 @@ def look(module: AnsibleModule, result: Callable[[], dict[str, Any]]) -> None:
     _guarded(module, True, result)
 
 
+def missing() -> list[str]:
+    """What the modules of this collection use and the host does not have: programs, and a library for any of its Pythons."""
+    found = [program for program in _PROGRAMS if not command.is_installed(program)]
+    return found if _has_library() else [*found, _LIBRARY]
+
+
+def _has_library() -> bool:
+    return bool(find_spec(_LIBRARY) or probe_interpreters_for_module(_SYSTEM_PYTHONS, _LIBRARY))
+
+
 def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dict[str, Any]]) -> None:
     """One at a time on a host, as root, and with what is wrong in words."""
     try:
         host.require_root()
-        if needs_pyroute2 and find_spec("pyroute2") is None:
+        if needs_pyroute2 and find_spec(_LIBRARY) is None:
             _respawn_where_pyroute2_is(module)
         with lock.host_lock():
             result = work()
@@ -120,6 +135,7 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
     for warning in subject.warnings(request, state):
         module.warn(warning)
     result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}
+    result.update(subject.also())
     if plan:
         host.require_features(plan)
     if plan and not module.check_mode:
@@ -169,11 +185,11 @@ def _request(module: AnsibleModule, subject: Subject) -> Request:
 def _respawn_where_pyroute2_is(module: AnsibleModule) -> None:
     """Continue under the Python that has pyroute2, as Ansible's own package modules do for their libraries."""
     if not has_respawned():
-        interpreter = probe_interpreters_for_module(_SYSTEM_PYTHONS, "pyroute2")
+        interpreter = probe_interpreters_for_module(_SYSTEM_PYTHONS, _LIBRARY)
         if interpreter:
             respawn_module(interpreter)
     module.fail_json(
         msg=missing_required_lib(
-            "pyroute2", reason="to read and write connection tracking; its package is python3-pyroute2"
+            _LIBRARY, reason="to read and write connection tracking; its package is python3-pyroute2"
         )
     )

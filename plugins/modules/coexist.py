@@ -114,6 +114,16 @@ networks:
       rules:
         - 'iptables chain DOCKER-USER: -i vmnet8 -m comment --comment "vmnet:default/vmnet8" -j ACCEPT'
       zone: null
+missing:
+  description:
+    - What the modules of this collection use and the host does not have.
+    - Programs (V(dnsmasq), V(ip), V(nft)), and the Python library V(pyroute2) where no Python of the host has it.
+    - The roles install packages only where something is named here, because a package manager takes longer to say that nothing is to be
+      done than all their networks.
+  returned: success
+  type: list
+  elements: str
+  sample: [nft]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -122,7 +132,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbour
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import HOW, MODES, Network
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.coexist import plan_coexist, show
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, missing, run
 
 
 def parse(entries: list[Fields], present: bool) -> list[Network]:
@@ -157,7 +167,17 @@ def main() -> None:
     looks = how != "off" or module.params["state"] == "absent"
     plan = plan_coexist(how)
     reads = ("grant",) if looks else ()
-    run(module, Subject("networks", key="bridge", reads=reads, parse=parse, plan=plan, show=show, require=require))
+    subject = Subject(
+        "networks",
+        key="bridge",
+        reads=reads,
+        parse=parse,
+        plan=plan,
+        show=show,
+        require=require,
+        also=lambda: {"missing": missing()},
+    )
+    run(module, subject)
 
 
 if __name__ == "__main__":

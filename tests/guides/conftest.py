@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One host for all guides: its one NIC with an address is systemd-networkd's, as on many a server."""
+"""One host for all guides, whose one NIC with an address is systemd-networkd's, as on many a server; and one for a first run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ NAME = os.environ.get("VMNET_BED_PREFIX", "") + "guides"
 
 @pytest.fixture(scope="session")
 def bed() -> Iterator[Bed]:
-    with Bed.up(NAME, hosts={"host13": "trixie+networkd"}, replace=True) as bed:
+    with Bed.up(NAME, hosts={"host13": "trixie+networkd", "fresh": "trixie"}, replace=True) as bed:
         yield bed
 
 
 @pytest.fixture(scope="session")
 def host(bed: Bed) -> Host:
     return bed.hosts["host13"]
+
+
+@pytest.fixture(scope="session")
+def fresh(bed: Bed) -> Host:
+    """A host as it is installed: without what the roles would install."""
+    host = bed.hosts["fresh"]
+    host.run("dpkg --remove --force-depends dnsmasq-base nftables python3-pyroute2")
+    return host
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab import Bed, Host
 from verify import ask, serve
@@ -61,6 +63,21 @@ def test_the_readmes_playbook_serves_a_guest_to_the_lan(bed: Bed, host: Host, in
         assert ask(bed.node("neighbour"), host.address, 8080).startswith("web ")
     finally:
         guest.stop()
+
+
+def test_check_mode_shows_a_first_run_on_a_host_without_what_it_takes(fresh: Host, inventory: Path) -> None:
+    (play,) = yaml.safe_load((EXAMPLES / "start.yml").read_text())
+    networks = json.dumps({"nat_networks": play["roles"][0]["nat_networks"]})
+    run = ("tapestry.vmnet.nat", "-i", inventory, "--limit", "fresh", "-e", networks, "--check", "--diff")
+    # Where packages come from is not to be had here, so that task is where the run ends; without it all else is shown.
+    assert (
+        "Install what the host needs"
+        in re.findall(r"^TASK \[.* : (.*)\]", playbook(*run, check=False), re.MULTILINE)[-1]
+    )
+    shown = playbook(*run, "-e", "nat_install=false")
+    for change in ("link vmnet8", "unit vmnet-dhcp@vmnet8.service", "vn_bridges vmnet8"):
+        assert f"+{change}" in shown or f"after: {change}" in shown, change
+    assert fresh.run("ls /etc/vmnet", check=False).stdout == ""
 
 
 def test_drift_is_seen(host: Host, inventory: Path) -> None:
