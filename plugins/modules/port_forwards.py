@@ -141,13 +141,13 @@ port_forwards:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.conntrack import forget
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import (
     PROTOCOLS,
     PortForward,
     refuse_conflicts,
 )
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
     SYSCTLS,
     plan_filter,
@@ -164,6 +164,13 @@ def parse(entries: list[Fields], _present: bool) -> list[PortForward]:
     forwards = [(entry.at, PortForward.parse(entry)) for entry in entries]
     refuse_conflicts(forwards)
     return [forward for _at, forward in forwards]
+
+
+def forget_flows(plan: Plan) -> None:
+    # Here, because importing pyroute2 takes longer than all that a run with nothing to do does.
+    from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.conntrack import forget
+
+    forget(plan)
 
 
 def main() -> None:
@@ -197,7 +204,7 @@ def main() -> None:
         plan=plan,
         show=show_forwards,
         require=require_targets,
-        afterwards=forget,
+        afterwards=forget_flows,
         warnings=shadowed,
         sysctls=[*SYSCTLS, *(route_localnet(entry["bridge"]) for entry in module.params["port_forwards"])],
         needs_pyroute2=True,

@@ -13,10 +13,11 @@ from fnmatch import fnmatch
 from .._model import layout
 from .._model.dhcp import ChecksumFix, Daemon, HeldLease, Leases
 from .._model.errors import HostError
+from .._model.foreign import Surroundings
 from .._model.links import Bridge, Tap
 from .._model.resource import File, Interface, Key, State, Sysctl, by_key
 from .._model.ruleset import Counter, Element, Program
-from .._plan.core import Plan
+from .._plan.core import Plan, of_kind
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
 from . import (
@@ -26,14 +27,12 @@ from . import (
     files,
     leases,
     links,
-    neighbours,
     nft,
     sockets,
     sysctl,
     systemd,
     tc,
     unmanaged,
-    uplinks,
 )
 
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
@@ -77,7 +76,10 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
         state.update(by_key(map(dnsmasq.with_loaded, units)))
     if "link" in kinds:
         state.update(by_key([*links.read(), *unmanaged.read()]))
+    # What few modules use, and is long, is only imported where it is used: each run of a module compiles all it imports.
     if "station" in kinds:
+        from . import uplinks
+
         state.update(by_key(uplinks.read()))
     if "element" in kinds:
         state.update(by_key(nft.read()))
@@ -91,6 +93,8 @@ def read(kinds: Iterable[str], sysctls: Iterable[str] = ()) -> State:
     if "socket" in kinds:
         state.update(by_key(sockets.read()))
     if "grant" in kinds:
+        from . import neighbours
+
         state.update(by_key(neighbours.read()))
     if "leases" in kinds:
         state.update(by_key(leases.read()))
@@ -133,7 +137,10 @@ def apply(plan: Plan) -> None:
         if isinstance(resource, File):
             files.remove(resource)
     unmanaged.tell(plan)
-    neighbours.apply(plan)
+    if of_kind(plan.before, Surroundings.kind):  # where other firewalls were looked at
+        from . import neighbours
+
+        neighbours.apply(plan)
     sweep()
     if systemd.is_running():
         systemd.start(plan)
