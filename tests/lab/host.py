@@ -132,8 +132,12 @@ class Host(Node):
         try:
             wait_for(f"{self.name}: sshd", self._ssh_answers, timeout=self.boot_timeout)
         except LabError as error:
-            found = self.run("ip address; ip route; ss -lnt; journalctl -b -n 50", check=False).stdout
+            found = self.run("ip address; ip route; ss -lnt; journalctl -b", check=False).stdout
             raise LabError(f"{error}; on the host:\n{found}") from None
+        if self.machine.dhcp:
+            # What a router tells comes when it comes; until then no two snapshots are alike.
+            told = f"ip -6 -oneline address show to {self.address6} -tentative"
+            wait_for(f"{self.name}: {self.address6}", lambda: self.run(told).stdout, timeout=self.boot_timeout)
 
     def _answers(self) -> bool:
         """Whether a command can be run."""
@@ -159,9 +163,10 @@ class Host(Node):
         """End what still runs; the namespace and the NICs are gone, the disk stays."""
         processes.kill_all(self.state.bed, f"hosts/{self.name}")
         lan = f"vmnet-{self.state.bed}-lan"
-        namespaces.delete(self.namespace)
+        # Before the namespace, which the kernel takes apart in its own time, perhaps while the next one is being made.
         for port in (self.name, f"{self.name}-1"):
-            run(["ip", "-n", lan, "link", "del", port], check=False)  # or the kernel was faster
+            run(["ip", "-n", lan, "link", "del", port], check=False)  # or it is not there
+        namespaces.delete(self.namespace)
         with self.state.change() as record:
             record.processes.pop(f"host {self.name}", None)
 
