@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 
 from .._model import layout
+from .._model.coexist import Grant
 from .._model.dhcp import ChecksumFix, Daemon, HeldLease, Leases
 from .._model.errors import HostError
-from .._model.foreign import Surroundings
 from .._model.links import Bridge, Tap
 from .._model.resource import File, Interface, Key, State, Sysctl, by_key
 from .._model.ruleset import Counter, Element, Program
-from .._plan.core import Plan, of_kind
+from .._plan.core import Plan
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
 from . import (
@@ -137,7 +137,9 @@ def apply(plan: Plan) -> None:
         if isinstance(resource, File):
             files.remove(resource)
     unmanaged.tell(plan)
-    if of_kind(plan.before, Surroundings.kind):  # where other firewalls were looked at
+    if any(
+        key.kind == Grant.kind or key.name.startswith(f"{layout.FIREWALLD}/") for key in {**plan.before, **plan.after}
+    ):
         from . import neighbours
 
         neighbours.apply(plan)
