@@ -174,7 +174,8 @@ options:
           tftp_root:
             description:
               - Directory of the host that the server offers by TFTP. It has to be there, and readable for everybody.
-              - Let guests reach it with C(tftp) among O(tapestry.vmnet.policies#module:policies[].host_services). The roles do so unless C(host_services) is given.
+              - Let guests reach it with C(tftp) among O(tapestry.vmnet.policies#module:policies[].host_services). The roles do so unless
+                C(host_services) is given.
             type: path
       checksum_fix:
         description:
