@@ -17,7 +17,7 @@ demo: ## three networks on a throw-away host, with real guests and real packets
 
 ##@ Test it
 
-test: ## everything below; what continuous integration runs
+test: ## all but what it names; what continuous integration runs
 	@$(RUN) all
 
 lint: ## all linters; `python3 tests/run.py lint:mypy` runs one
