@@ -173,7 +173,7 @@ def is_setup(name: str) -> bool:
 APART = ("sanity", "matrix:", "bench")
 
 # By name they run; a group skips them, says so and counts them as skipped.
-NOT_YET: dict[str, str] = {
+LEFT_OUT: dict[str, str] = {
     "scenario:uplink": "its eight hosts would take the whole beyond an hour on two cores; run it with make scenario S=uplink",
 }
 
@@ -183,9 +183,9 @@ def choose(names: list[str], known: list[Step]) -> list[Step]:
     by_name = {step.name: step for step in known}
     groups = {
         "lint": [name for name in by_name if name.startswith("lint:")],
-        "scenarios": [name for name in by_name if name.startswith("scenario:") and name not in NOT_YET],
+        "scenarios": [name for name in by_name if name.startswith("scenario:") and name not in LEFT_OUT],
         "matrix": [name for name in by_name if name.startswith("matrix:")],
-        "all": [name for name in by_name if not is_setup(name) and not name.startswith(APART) and name not in NOT_YET],
+        "all": [name for name in by_name if not is_setup(name) and not name.startswith(APART) and name not in LEFT_OUT],
     }
     wanted: set[str] = set()
     queue = [name for given in names for name in groups.get(given, [given])]
@@ -393,7 +393,7 @@ def main() -> int:
     if not chosen:
         sys.exit(f"tests/run.py: {' '.join(options.names)}: there is none yet")
     groups = {"all", "scenarios"}.intersection(options.names)
-    skipped = {name: why for name, why in NOT_YET.items() if groups and name not in options.names}
+    skipped = {name: why for name, why in LEFT_OUT.items() if groups and name not in options.names}
     return report(chosen, run(chosen, options.jobs), skipped)
 
 
