@@ -20,10 +20,10 @@ from .waiting import log_tail, wait_for
 
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 _IPV6_PATIENCE = 15  # seconds
-# Those of eth0, or of the bridge that it is a port of, that come by themselves: link-local, and with a lifetime.
+# What the kernel takes as its own at eth0, or at the bridge that it is a port of.
 _IPV6 = """
 bridge=$(ip -oneline link show eth0 | grep -o ' master [^ ]*' | cut -d' ' -f3)
-for which in 'scope link' 'scope global dynamic'; do ip -6 -oneline address show dev "${bridge:-eth0}" $which -tentative; done
+ip -6 route show table local type local dev "${bridge:-eth0}"
 """
 
 
@@ -143,9 +143,12 @@ class Host(Node):
             raise LabError(f"{error}; on the host:\n{found}") from None
         # Its own IPv6 addresses come when the kernel has seen that nobody else has them, and a router's when it tells them. Until
         # then no two snapshots are alike. One that never comes is for a test to find.
-        wanted = 2 if self.machine.dhcp else 1
+        wanted = ("local fe80:", self.address6) if self.machine.dhcp else ("local fe80:",)
         deadline = time.monotonic() + _IPV6_PATIENCE
-        while self.run(_IPV6, check=False).stdout.count("inet6") < wanted and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            found = self.run(_IPV6, check=False).stdout
+            if all(address in found for address in wanted):
+                break
             time.sleep(0.1)
 
     def _answers(self) -> bool:
