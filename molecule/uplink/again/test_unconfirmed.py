@@ -123,6 +123,7 @@ def nobody_confirms(service_manager: str, host: Host, staged: Staged) -> None:
     if foreign:
         host.run(f"ip -6 route del {PREFIX} dev eth0; ip -6 route del {PREFIX} dev eth1")
     staged.run("bridges", **BRIDGE, state="absent")
+    host.run("rm -rf /run/vmnet-uplinks")
 
 
 def test_what_nobody_confirms_is_undone_with_and_without_systemd(host: Host, unconfirmed: Outcomes) -> None:
