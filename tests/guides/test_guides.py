@@ -39,7 +39,7 @@ def changed(output: str) -> int:
 
 
 def teardown(inventory: Path) -> None:
-    playbook("tapestry.vmnet.teardown", "-i", inventory)
+    playbook("tapestry.vmnet.teardown", "-i", inventory, "-e", "vmnet_hosts=vm_hosts")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
