@@ -22,11 +22,9 @@ def of_networks(bridges: Iterable[str], counters: Iterable[Counter]) -> dict[str
     """For each bridge what crossed between it and any other interface."""
     result = {bridge: _nothing() for bridge in bridges}
     for counter in counters:
-        if counter.set == "vn_crossed":
-            came_by, left_by = counter.parts
-            if came_by != left_by:  # between two guests of one network, by way of the host's address
-                _add(result.get(came_by), "sent", counter)
-                _add(result.get(left_by), "received", counter)
+        direction = {"vn_from": "sent", "vn_to": "received"}.get(counter.set)
+        if direction:
+            _add(result.get(counter.parts[0]), direction, counter)
     return result
 
 

@@ -86,11 +86,12 @@ class SourceNat:
         result = []
         for subnet in self.subnets:
             family, key = subnet.version, subnet_key(subnet)
-            for uplink in self.uplinks:
-                result.append(element(f"vn_nat_uplinks{family}", self.bridge, uplink, key, **mine))
-            if not self.uplinks:
-                result.append(element(f"vn_nat{family}", self.bridge, key, **mine))
             span = self.span(family)
+            translated = "vn_nat" if span else "vn_masqueraded"
+            for uplink in self.uplinks:
+                result.append(element(f"{translated}_uplinks{family}", self.bridge, uplink, key, **mine))
+            if not self.uplinks:
+                result.append(element(f"{translated}{family}", self.bridge, key, **mine))
             if span and family == 4:
                 ports = net.port_range(self.to_ports or DEFAULT_PORTS)
                 result.append(element("vn_snat4", self.bridge, key, value=f"{net.span(*span)} . {ports}", **mine))
@@ -103,14 +104,14 @@ class SourceNat:
 def from_elements(bridge: str, elements: Iterable[Element]) -> dict[str, object]:
     """The entry that has these elements: the inverse of ``SourceNat.elements``."""
     elements = list(elements)
-    translated = [e for e in elements if e.set.startswith("vn_nat")]
+    translated = [e for e in elements if e.set.startswith(("vn_nat", "vn_masqueraded"))]
     subnets = {net.subnet(e.parts[-1]) for e in translated}
     to_addresses = {net.ends(e.value) for e in elements if e.set in ("vn_snat_portless4", "vn_snat6")}
     ports = {e.value.split(" . ")[1] for e in elements if e.set == "vn_snat4"} - {net.port_range(DEFAULT_PORTS)}
     return {
         "bridge": bridge,
         "subnets": [str(subnet) for subnet in net.in_order(subnets)],
-        "uplinks": sorted({e.parts[1] for e in translated if e.set.startswith("vn_nat_uplinks")}),
+        "uplinks": sorted({e.parts[1] for e in translated if "_uplinks" in e.set}),
         "to_addresses": [
             str(first) if first == last else net.span(first, last)
             for first, last in sorted(to_addresses, key=lambda span: span[0].version)

@@ -83,7 +83,8 @@ class Policy:
 
     def elements(self, scope: str) -> list[Element]:
         """What this policy is in the packet filter."""
-        keys: list[tuple[object, ...]] = [("vn_bridges", self.bridge), ("vn_self", self.bridge, self.bridge)]
+        keys: list[tuple[object, ...]] = [(name, self.bridge) for name in ("vn_bridges", "vn_from", "vn_to")]
+        keys.append(("vn_self", self.bridge, self.bridge))
         keys += [("vn_apart", self.bridge)] if self.isolate_guests else []
         keys += [("vn_peers", self.bridge, peer) for peer in self.peers]
         keys += [("vn_uplinks", self.bridge, uplink) for uplink in self.uplinks] or [("vn_any_uplink", self.bridge)]

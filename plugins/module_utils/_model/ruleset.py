@@ -22,7 +22,8 @@ MARK = "vmnet:"
 class SetType(NamedTuple):
     """``key`` and ``value`` are nft data types; ``value`` is empty for a set, ``module`` is whose elements it holds.
 
-    ``interval``: keys may be ranges; ``ranges``: values are. Elements of a ``counter`` are the kernel's own: packets add them.
+    ``interval``: keys may be ranges; ``ranges``: values are. ``counter``: each element counts the packets that were looked up
+    and found by it; in a ``dynamic`` set the packets add the elements themselves, and no module does.
     """
 
     module: str
@@ -31,6 +32,7 @@ class SetType(NamedTuple):
     interval: bool = False
     ranges: bool = False
     counter: bool = False
+    dynamic: bool = False
 
 
 _FAMILIES = (("4", "ipv4_addr"), ("6", "ipv6_addr"))
@@ -60,7 +62,8 @@ SETS: Mapping[str, SetType] = {
     "vn_guarded": SetType("policies", ("ifname",)),
     "vn_echo": SetType("policies", ("ifname",)),
     "vn_services": SetType("policies", ("ifname", *_LISTENER)),
-    "vn_crossed": SetType("", ("ifname", "ifname"), counter=True),
+    "vn_from": SetType("policies", ("ifname",), counter=True),
+    "vn_to": SetType("policies", ("ifname",), counter=True),
     # A range of addresses and ports is more than nft 1.0.6 can hold for IPv6.
     "vn_snat4": SetType("nat", ("ifname", "ipv4_addr"), ("ipv4_addr", "inet_service"), interval=True, ranges=True),
     "vn_snat_portless4": SetType("nat", ("ifname", "ipv4_addr"), ("ipv4_addr",), interval=True, ranges=True),
@@ -73,10 +76,12 @@ SETS: Mapping[str, SetType] = {
             "vn_sources": SetType("policies", ("ifname", "address"), interval=True),
             "vn_out": SetType("policies", ("ifname",), ("verdict",)),
             "vn_in": SetType("policies", ("ifname",), ("verdict",)),
+            "vn_masqueraded": SetType("nat", ("ifname", "address"), interval=True),
+            "vn_masqueraded_uplinks": SetType("nat", ("ifname", "ifname", "address"), interval=True),
             "vn_nat": SetType("nat", ("ifname", "address"), interval=True),
             "vn_nat_uplinks": SetType("nat", ("ifname", "ifname", "address"), interval=True),
-            "vn_received": SetType("", ("address", *_LISTENER), counter=True),
-            "vn_sent": SetType("", ("address", *_LISTENER), counter=True),
+            "vn_received": SetType("", ("address", *_LISTENER), counter=True, dynamic=True),
+            "vn_sent": SetType("", ("address", *_LISTENER), counter=True, dynamic=True),
             "vn_forwards": SetType("port_forwards", ("address", *_LISTENER), _TARGET),
             "vn_forwards_any": SetType("port_forwards", _LISTENER, _TARGET),
             "vn_forwards_from": SetType("port_forwards", ("address", "address", *_LISTENER), _TARGET, interval=True),
@@ -151,7 +156,7 @@ PROGRAM = Program("vmnet")
 
 @dataclass(frozen=True)
 class Counter(Resource):
-    """What the kernel has counted under one key of a counter set; ``name`` is ``<set> <key>`` as that of an element.
+    """What the kernel has counted under one key of a set that counts; ``name`` is ``<set> <key>`` as that of an element.
 
     It is nobody's to plan: packets make it, and it goes with what it counted.
     """

@@ -30,7 +30,7 @@ _CHAINS = """\
     # to a port that is forwarded, nor claim to come from there. Guests never reach the host's loopback addresses.
     chain raw_prerouting {
         type filter hook prerouting priority -300; policy accept;
-        iifname "lo" accept
+        iif "lo" accept
         iifname @vn_bridges goto raw_guests
         ip daddr @vn_closed4 drop
         ip saddr @vn_inside4 drop
@@ -183,21 +183,27 @@ _CHAINS = """\
         goto refuse
     }
 
-    # What has crossed the host, after everybody's rules: by interfaces, and by what the client of a forward had asked for.
+    # What has crossed the host, after everybody's rules: by network, where a lookup counts, and by what the client of a forward
+    # had asked for.
     chain count {
         type filter hook forward priority 300; policy accept;
-        iifname @vn_bridges goto left
-        oifname @vn_bridges goto crossed
+        iifname @vn_bridges goto count_sent
+        oifname @vn_to goto count_forwards
     }
 
-    # Frames between ports of one bridge have not crossed the host.
-    chain left {
-        ct status ! dnat iifname . oifname @vn_self accept
-        goto crossed
+    chain count_sent {
+        oifname @vn_bridges goto count_between
+        iifname @vn_from goto count_forwards
     }
 
-    chain crossed {
-        update @vn_crossed { iifname . oifname }
+    # What stays on one bridge has not crossed the host, but guests reach each other through a forward.
+    chain count_between {
+        iifname . oifname @vn_self goto count_forwards
+        iifname @vn_from continue
+        oifname @vn_to goto count_forwards
+    }
+
+    chain count_forwards {
         ct status ! dnat accept
         ct direction original goto received
         meta nfproto ipv4 meta l4proto { tcp, udp, sctp } update @vn_sent4 { ct original ip daddr . meta l4proto . ct original proto-dst }
@@ -214,8 +220,12 @@ _CHAINS = """\
         oifname @vn_bridges goto to_guests
         ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
         ip6 daddr ff02::/16 accept
+        iifname . ip saddr @vn_masqueraded4 goto masquerade_guests
+        iifname . oifname . ip saddr @vn_masqueraded_uplinks4 goto masquerade_guests
         iifname . ip saddr @vn_nat4 goto translate
         iifname . oifname . ip saddr @vn_nat_uplinks4 goto translate
+        iifname . ip6 saddr @vn_masqueraded6 goto masquerade_guests
+        iifname . oifname . ip6 saddr @vn_masqueraded_uplinks6 goto masquerade_guests
         iifname . ip6 saddr @vn_nat6 goto translate
         iifname . oifname . ip6 saddr @vn_nat_uplinks6 goto translate
     }
@@ -229,18 +239,23 @@ _CHAINS = """\
         ip saddr 127.0.0.0/8 masquerade
     }
 
-    # Guests must not appear to others with a privileged port of the host.
+    # To given addresses; what has none here gets the host's own.
     chain translate {
         meta l4proto { tcp, udp } snat ip to iifname . ip saddr map @vn_snat4
         snat ip to iifname . ip saddr map @vn_snat_portless4
         meta l4proto { tcp, udp } snat ip6 to iifname . ip6 saddr map @vn_snat6:1024-65535
         snat ip6 to iifname . ip6 saddr map @vn_snat6
+        goto masquerade_guests
+    }
+
+    # Guests must not appear to others with a privileged port of the host.
+    chain masquerade_guests {
         meta l4proto { tcp, udp } masquerade to :1024-65535
         masquerade
     }
 """
 
-_COUNTERS = 65535  # keys of a counter set; what does not fit is not counted
+_COUNTERS = 65535  # keys of a dynamic set; what does not fit is not counted
 _PROTOCOLS = {"6": "tcp", "17": "udp", "132": "sctp"}
 _LINE = re.compile(rf'add element {TABLE} (\S+) {{ (.*?) comment "([^"]*)"(?: : (.*?))? }}')
 
@@ -278,17 +293,15 @@ def transaction(plan: Plan) -> str:
 
 
 def _without_purpose(plan: Plan) -> list[Counter]:
-    """Counters of forwards and networks that go."""
+    """Counters of forwards that go; those of networks are in their elements."""
     if not plan.only(Element.kind).removed:
         return []
     elements = [r for r in plan.after.values() if isinstance(r, Element)]
     listeners = {port_forward.listener(e) for e in elements if e.module == "port_forwards"}
-    bridges = {e.bridge for e in elements}
     return [
         c
         for c in plan.before.values()
-        if isinstance(c, Counter)
-        and not (bridges & set(c.parts) if c.set == "vn_crossed" else counters.counts_for(c, listeners))
+        if isinstance(c, Counter) and SETS[c.set].dynamic and not counters.counts_for(c, listeners)
     ]
 
 
@@ -306,9 +319,10 @@ def read_listing(text: str) -> Listing:
         ((what, body),) = item.items()
         if what in ("set", "map"):
             name, entries = body["name"], body.pop("elem", [])
-            if name in SETS and SETS[name].counter:
+            kind = SETS.get(name)
+            if kind and kind.counter:
                 listing.counters.extend(_counted(name, entry["elem"]) for entry in entries)
-            else:
+            if not kind or not kind.dynamic:
                 listing.elements.extend(_listed(name, entry) for entry in entries)
         if what not in ("metainfo", "table"):
             body.pop("handle", None)
@@ -338,7 +352,8 @@ def _declaration(name: str, kind: SetType) -> str:
     value = " . ".join(kind.value)
     lines = [f"type {' . '.join(kind.key)}" + (f" : {'interval ' if kind.ranges else ''}{value}" if value else "")]
     lines += ["flags interval"] if kind.interval else []
-    lines += [f"size {_COUNTERS}", "flags dynamic", "counter"] if kind.counter else []
+    lines += [f"size {_COUNTERS}", "flags dynamic"] if kind.dynamic else []
+    lines += ["counter"] if kind.counter else []
     return f"    {what} {name} {{\n" + "".join(f"        {line}\n" for line in lines) + "    }\n\n"
 
 

@@ -19,10 +19,8 @@ from ansible_collections.tapestry.vmnet.tests.unit.support import forward, polic
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NOTHING = {"packets": 0, "bytes": 0}
-OUT = Counter("vn_crossed vmnet8 . eth0", 3, 252)
-BACK = Counter("vn_crossed eth0 . vmnet8", 2, 168)
-HAIRPIN = Counter("vn_crossed vmnet8 . vmnet8", 9, 900)
-TO_PEER = Counter("vn_crossed vmnet8 . vmnet9", 1, 10)
+OUT = Counter("vn_from vmnet8", 4, 262)
+BACK = Counter("vn_to vmnet8", 2, 168)
 RECEIVED = Counter("vn_received4 192.168.1.5 . tcp . 8080", 5, 300)
 SENT = Counter("vn_sent4 192.168.1.5 . tcp . 8080", 4, 4000)
 ELSEWHERE = Counter("vn_received4 10.0.0.5 . tcp . 8080", 1, 60)
@@ -33,17 +31,17 @@ def elements(*entries: Any) -> list[Element]:
 
 
 @pytest.mark.parametrize("version", ["1.0.6", "1.1.3"])
-def test_counters_are_in_the_listing_and_are_no_elements(version: str) -> None:
+def test_counters_are_in_the_listing_and_those_that_packets_make_are_no_elements(version: str) -> None:
     found = ruleset.read_listing((FIXTURES / f"nft-{version}.json").read_text())
     received6 = Counter("vn_received6 2001:db8::5 . tcp . 83", 1, 80)
-    assert set(found.counters) == {OUT, BACK, RECEIVED, SENT, received6}
-    assert not {e.set for e in found.elements} & {c.set for c in found.counters}
+    assert {c for c in found.counters if c.packets} == {OUT, BACK, RECEIVED, SENT, received6}
+    assert {e.set for e in found.elements} & {c.set for c in found.counters} == {"vn_from", "vn_to"}
 
 
-def test_what_crossed_is_counted_for_the_networks_on_both_sides_and_a_hairpin_for_none() -> None:
-    assert counters.of_networks(["vmnet8", "vmnet9", "vmnet1"], [OUT, BACK, HAIRPIN, TO_PEER]) == {
+def test_what_crossed_is_counted_for_each_network() -> None:
+    elsewhere = Counter("vn_to vmnet9", 1, 10)
+    assert counters.of_networks(["vmnet8", "vmnet1"], [OUT, BACK, elsewhere, RECEIVED]) == {
         "vmnet8": {"sent": {"packets": 4, "bytes": 262}, "received": {"packets": 2, "bytes": 168}},
-        "vmnet9": {"sent": NOTHING, "received": {"packets": 1, "bytes": 10}},
         "vmnet1": {"sent": NOTHING, "received": NOTHING},
     }
 
@@ -83,7 +81,7 @@ MOVED = forward(listen=8080, to_address="10.0.0.2")
 def test_counters_of_a_forward_stay_while(before: list[Any], after: list[Any]) -> None:
     change = plan(elements(*before), elements(*after), RECEIVED, OUT)
     text = ruleset.transaction(change.only(Element.kind, Program.kind, Counter.kind))
-    assert text and "vn_received" not in text and "vn_crossed" not in text
+    assert text and "vn_received" not in text and "vn_from" not in text
 
 
 def test_the_counters_of_a_forward_go_with_it_even_if_they_have_gone_before() -> None:
@@ -94,13 +92,15 @@ def test_the_counters_of_a_forward_go_with_it_even_if_they_have_gone_before() ->
     ]
 
 
-def test_the_counters_of_a_network_go_with_it_but_not_what_others_exchanged() -> None:
-    first, second = (policy(bridge=name, mode="open") for name in ("vmnet7", "vmnet8"))
-    gone = Counter("vn_crossed vmnet7 . eth0", 1, 1)
-    text = ruleset.transaction(plan(elements(first, second), elements(second), OUT, BACK, gone))
-    assert [line for line in text.splitlines() if "vn_crossed" in line] == [
-        'add element inet vmnet vn_crossed { "vmnet7" . "eth0" }',
-        'delete element inet vmnet vn_crossed { "vmnet7" . "eth0" }',
+def test_the_counters_of_a_network_go_with_it_and_stay_when_it_changes() -> None:
+    first, second, changed = (
+        policy(bridge=name, mode="open", host_services=services)
+        for name, services in (("vmnet7", []), ("vmnet8", []), ("vmnet8", ["ssh"]))
+    )
+    text = ruleset.transaction(plan(elements(first, second), elements(changed), OUT, BACK))
+    assert [line for line in text.splitlines() if "vn_from" in line or "vn_to" in line] == [
+        'delete element inet vmnet vn_from { "vmnet7" }',
+        'delete element inet vmnet vn_to { "vmnet7" }',
     ]
 
 

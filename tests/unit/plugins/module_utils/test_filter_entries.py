@@ -38,6 +38,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_any_uplink br0",
             "vn_bridges br0",
             "vn_closed4 192.168.56.0/24",
+            "vn_from br0",
             "vn_guarded br0",
             "vn_in4 br0 : goto refuse",
             "vn_in6 br0 : goto refuse",
@@ -46,6 +47,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_out6 br0 : goto to_nowhere",
             "vn_self br0 . br0",
             "vn_sources4 br0 . 192.168.56.0/24",
+            "vn_to br0",
         ],
     ),
     (
@@ -55,6 +57,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_any_uplink br0",
             "vn_bridges br0",
             "vn_closed4 192.168.233.0/24",
+            "vn_from br0",
             "vn_in4 br0 : goto from_forwards",
             "vn_in6 br0 : goto refuse",
             "vn_inside4 192.168.233.0/24",
@@ -62,6 +65,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_out6 br0 : goto to_nowhere",
             "vn_self br0 . br0",
             "vn_sources4 br0 . 192.168.233.0/24",
+            "vn_to br0",
         ],
     ),
     (
@@ -71,6 +75,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_any_uplink br0",
             "vn_bridges br0",
             "vn_closed4 10.0.0.0/24",
+            "vn_from br0",
             "vn_in4 br0 : goto from_forwards",
             "vn_in6 br0 : goto from_uplinks",
             "vn_inside4 10.0.0.0/24",
@@ -80,6 +85,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_self br0 . br0",
             "vn_sources4 br0 . 10.0.0.0/24",
             "vn_sources6 br0 . fd00::/64",
+            "vn_to br0",
         ],
     ),
     (
@@ -88,9 +94,11 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
         [
             "vn_any_uplink br0",
             "vn_bridges br0",
+            "vn_from br0",
             "vn_open4 br0",
             "vn_open6 br0",
             "vn_self br0 . br0",
+            "vn_to br0",
         ],
     ),
     (
@@ -107,6 +115,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_apart br0",
             "vn_bridges br0",
             "vn_echo br0",
+            "vn_from br0",
             "vn_guarded br0",
             "vn_in4 br0 : goto from_uplinks",
             "vn_in6 br0 : goto refuse",
@@ -119,6 +128,7 @@ POLICIES: list[tuple[str, dict[str, Any], list[str]]] = [
             "vn_services br0 . tcp . 53",
             "vn_services br0 . udp . 53",
             "vn_sources4 br0 . 10.0.0.1",
+            "vn_to br0",
             "vn_uplinks br0 . eth0",
             "vn_uplinks br0 . eth1",
         ],
@@ -170,16 +180,19 @@ def test_which_families_the_host_forwards_for(values: dict[str, Any], families: 
 
 def test_source_nat_without_uplinks_is_an_element_for_each_subnet() -> None:
     entry = nat(bridge="br0", subnets=["10.0.0.2/24", "fd00::/64"])
-    assert written(entry.elements("lab")) == ["vn_nat4 br0 . 10.0.0.0/24", "vn_nat6 br0 . fd00::/64"]
+    assert written(entry.elements("lab")) == [
+        "vn_masqueraded4 br0 . 10.0.0.0/24",
+        "vn_masqueraded6 br0 . fd00::/64",
+    ]
 
 
 def test_source_nat_with_uplinks_is_an_element_for_each_subnet_and_uplink() -> None:
     entry = nat(bridge="br0", subnets=["10.0.0.0/24", "10.1.0.7"], uplinks=["eth1", "eth0"])
     assert written(entry.elements("lab")) == [
-        "vn_nat_uplinks4 br0 . eth0 . 10.0.0.0/24",
-        "vn_nat_uplinks4 br0 . eth0 . 10.1.0.7",
-        "vn_nat_uplinks4 br0 . eth1 . 10.0.0.0/24",
-        "vn_nat_uplinks4 br0 . eth1 . 10.1.0.7",
+        "vn_masqueraded_uplinks4 br0 . eth0 . 10.0.0.0/24",
+        "vn_masqueraded_uplinks4 br0 . eth0 . 10.1.0.7",
+        "vn_masqueraded_uplinks4 br0 . eth1 . 10.0.0.0/24",
+        "vn_masqueraded_uplinks4 br0 . eth1 . 10.1.0.7",
     ]
 
 
@@ -194,6 +207,11 @@ def test_source_nat_to_addresses_is_an_element_more_for_each_subnet() -> None:
         "vn_snat6 br0 . fd00::/64 : 2001:db8::5",
         "vn_snat_portless4 br0 . 10.0.0.0/24 : 192.168.1.5-192.168.1.6",
     ]
+
+
+def test_a_family_without_a_given_address_gets_the_hosts_own() -> None:
+    entry = nat(bridge="br0", subnets=["10.0.0.0/24", "fd00::/64"], to_addresses=["192.168.1.5"])
+    assert {"vn_nat4 br0 . 10.0.0.0/24", "vn_masqueraded6 br0 . fd00::/64"} < set(written(entry.elements("lab")))
 
 
 @given(nats("br0"))
