@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Opens TCP connections to random ports and prints what one costs: python3 packets.py ADDRESS FIRST COUNT CONNECTIONS.
+"""Opens TCP connections to random ports and prints what one costs: python3 packets.py ADDRESS FIRST COUNT CONNECTIONS [cold].
 
 Between namespaces of one machine a packet is taken all the way within the system call that sends it, and so is the answer:
 the time of connect() is the cost of the path there and back, with nobody to wait for. Prints the median in microseconds.
+Each of these ports has been connected to once before, unless it is to be cold.
 
 With --listen instead of an address: listens on all of these ports until it is ended.
 """
@@ -20,9 +21,9 @@ import time
 RESET = struct.pack("ii", 1, 0)
 
 
-def connect(address, ports, flows):
+def connect(address, chosen):
     clock, took = time.perf_counter_ns, []
-    for port in random.choices(ports, k=flows):
+    for port in chosen:
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             started = clock()
@@ -51,8 +52,10 @@ def main():
     ports = range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3]))
     if sys.argv[1] == "--listen":
         listen(ports)
-    flows = int(sys.argv[4])
-    print(connect(sys.argv[1], ports, flows))
+    chosen = random.choices(ports, k=int(sys.argv[4]))
+    if "cold" not in sys.argv:
+        connect(sys.argv[1], set(chosen))
+    print(connect(sys.argv[1], chosen))
 
 
 if __name__ == "__main__":
