@@ -41,7 +41,7 @@ def run(bench: Bench) -> None:
         for count in sizes:
             path = partial(inward, made, count, flows)
             others = {"libvirt": no_forwards}
-            if count >= 1000:  # of fewer ports most connections are not the first
+            if count >= 1000:  # fewer are too few to measure
                 others[FIRST] = partial(path, "nft", layouts.ours(1, count), "cold")
             compared = bench.compare(
                 f"forwards-{count}",

@@ -4,7 +4,7 @@
 
 Between namespaces of one machine a packet is taken all the way within the system call that sends it, and so is the answer:
 the time of connect() is the cost of the path there and back, with nobody to wait for. Prints the median in microseconds.
-Each of these ports has been connected to once before, unless it is to be cold.
+Each of these ports has been connected to once before; if it is to be cold, none has.
 
 With --listen instead of an address: listens on all of these ports until it is ended.
 """
@@ -52,8 +52,11 @@ def main():
     ports = range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3]))
     if sys.argv[1] == "--listen":
         listen(ports)
-    chosen = random.choices(ports, k=int(sys.argv[4]))
-    if "cold" not in sys.argv:
+    flows = int(sys.argv[4])
+    if "cold" in sys.argv:
+        chosen = random.sample(ports, min(flows, len(ports)))
+    else:
+        chosen = random.choices(ports, k=flows)
         connect(sys.argv[1], set(chosen))
     print(connect(sys.argv[1], chosen))
 

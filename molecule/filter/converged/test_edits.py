@@ -25,6 +25,7 @@ EDITS = {
         "+vn_closed4 192.168.233.0/24",
     ),
     "an element is added": ('add element inet vmnet vn_peers { "vmnet8" . "eth0" }', "-vn_peers vmnet8 . eth0"),
+    "a counter is removed": ('delete element inet vmnet vn_to { "vmnet8" }', "+vn_to vmnet8"),
     "an element leads elsewhere": (
         'delete element inet vmnet vn_in4 { "vmnet8" }\nadd element inet vmnet vn_in4 { "vmnet8" : goto from_uplinks }',
         "-vn_in4 vmnet8 : goto from_uplinks",
@@ -40,11 +41,17 @@ def table_of(host: Host) -> Any:
     for item in items:
         for body in item.values():
             body.pop("handle", None)
-            if body.get("name") in SETS and SETS[body["name"]].counter:
+            if body.get("name") in SETS and SETS[body["name"]].dynamic:
                 body.pop("elem", None)
             if "elem" in body:
-                body["elem"] = sorted(map(json.dumps, body["elem"]))
+                body["elem"] = sorted(map(without_counter, body["elem"]))
     return items
+
+
+def without_counter(entry: Any) -> str:
+    if isinstance(entry, dict):
+        entry.get("elem", {}).pop("counter", None)
+    return json.dumps(entry)
 
 
 def shown(run: Run, host: str) -> str:

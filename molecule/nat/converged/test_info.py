@@ -5,14 +5,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from lab import Bed, Guest, Host
-from verify import Scenario, ask, run_module, seen_port
+from verify import Scenario, answers, ask, run_module, seen_port
 
+NF_CALL = "net.bridge.bridge-nf-call-iptables"
+NOTHING = {"vmnet8": (0, 0), "vmnet9": (0, 0), "forward": (0, 0)}
 Guests = dict[str, Guest]
+Counted = dict[str, tuple[int, int]]
 Leases = dict[str, dict[str, str]]
 
 
@@ -69,6 +74,61 @@ def test_a_connection_is_counted_for_its_forward_and_its_network(scenario: Scena
         pairs = zip(before["forwards"], after["forwards"], strict=True)
         counted = [(f["listen"], f["to_address"]) for old, f in pairs if old[direction] != f[direction]]
         assert counted == [("8080", "192.168.233.101")]
+
+
+@contextmanager
+def counting(scenario: Scenario, host: Host) -> Iterator[Counted]:
+    """What is counted meanwhile: packets sent and received, of both networks and of the forward of port 8080."""
+    before, found = packets(scenario, host), {}
+    yield found
+    after = packets(scenario, host)
+    found.update({name: (after[name][0] - sent, after[name][1] - got) for name, (sent, got) in before.items()})
+
+
+def packets(scenario: Scenario, host: Host) -> Counted:
+    networks = run_module(scenario.inventory, host.name, "network_info", names=["vmnet8", "vmnet9"])["networks"]
+    counted = {n["name"]: n for n in networks}
+    (counted["forward"],) = (
+        f for f in counted["vmnet8"]["forwards"] if (f["listen"], f["protocol"]) == ("8080", "tcp")
+    )
+    return {name: (of["sent"]["packets"], of["received"]["packets"]) for name, of in counted.items()}
+
+
+@pytest.mark.parametrize("address", ["192.168.1.20", "2001:db8:1::20"])
+def test_what_crosses_the_host_is_counted_once(scenario: Scenario, guests: Guests, host: Host, address: str) -> None:
+    with counting(scenario, host) as counted:
+        guests["web"].run(f"ping -c 3 {address}")
+    assert counted == NOTHING | {"vmnet8": (3, 3)}
+
+
+def test_what_is_refused_is_not_counted(scenario: Scenario, guests: Guests, host: Host, leases: Leases) -> None:
+    with counting(scenario, host) as counted:
+        assert not answers(guests["web"], leases["other"]["ip"])
+    assert counted == NOTHING
+
+
+def test_from_one_network_to_the_other_is_counted_for_both(scenario: Scenario, guests: Guests, host: Host) -> None:
+    with counting(scenario, host) as counted:
+        assert ask(guests["other"], host.address, 8080)
+    assert counted["vmnet8"] == counted["forward"] == counted["vmnet9"][::-1] != (0, 0)
+
+
+@pytest.mark.parametrize("called", [0, 1])
+def test_what_stays_on_the_bridge_is_counted_for_its_forward_only(
+    scenario: Scenario, guests: Guests, leases: Leases, host: Host, called: int
+) -> None:
+    before = host.run(f"sysctl -n {NF_CALL}").stdout.strip()
+    host.run(f"sysctl -q -w {NF_CALL}={called}")
+    try:
+        with counting(scenario, host) as directly:
+            assert answers(guests["peer"], leases["web"]["ip"])
+        with counting(scenario, host) as by_the_host:
+            assert ask(guests["peer"], host.address, 8080)
+    finally:
+        host.run(f"sysctl -q -w {NF_CALL}={before}")
+    assert directly == NOTHING
+    assert by_the_host["vmnet8"] == (0, 0)
+    assert min(by_the_host["forward"]) > 0
 
 
 def test_what_nobody_changed_has_not_drifted(found: Any) -> None:

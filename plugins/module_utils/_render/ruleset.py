@@ -321,8 +321,8 @@ def read_listing(text: str) -> Listing:
             name, entries = body["name"], body.pop("elem", [])
             kind = SETS.get(name)
             if kind and kind.counter:
-                listing.counters.extend(_counted(name, entry["elem"]) for entry in entries)
-            if not kind or not kind.dynamic:
+                listing.counters.extend(_counted(name, entry["elem"]) for entry in entries if isinstance(entry, dict))
+            if kind and not kind.dynamic:
                 listing.elements.extend(_listed(name, entry) for entry in entries)
         if what not in ("metainfo", "table"):
             body.pop("handle", None)
