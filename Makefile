@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 RUN := python3 tests/run.py
 LAB := PYTHONPATH=tests python3 -m lab
-BED ?= bed
+BED ?= $(VMNET_BED_PREFIX)bed
 HOSTS ?= host12=bookworm
 
 ##@ See it

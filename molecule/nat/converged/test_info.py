@@ -89,7 +89,7 @@ def packets(scenario: Scenario, host: Host) -> Counted:
     networks = run_module(scenario.inventory, host.name, "network_info", names=["vmnet8", "vmnet9"])["networks"]
     counted = {n["name"]: n for n in networks}
     (counted["forward"],) = (
-        f for f in counted["vmnet8"]["forwards"] if (f["listen"], f["protocol"]) == ("8080", "tcp")
+        f for f in counted["vmnet8"]["forwards"] if (f["listen"], f["to_address"]) == ("8080", "192.168.233.101")
     )
     return {name: (of["sent"]["packets"], of["received"]["packets"]) for name, of in counted.items()}
 
@@ -103,7 +103,7 @@ def test_what_crosses_the_host_is_counted_once(scenario: Scenario, guests: Guest
 
 def test_what_is_refused_is_not_counted(scenario: Scenario, guests: Guests, host: Host, leases: Leases) -> None:
     with counting(scenario, host) as counted:
-        assert not answers(guests["web"], leases["other"]["ip"])
+        assert not answers(guests["web"], leases["other"]["ip"], protocol="icmp")
     assert counted == NOTHING
 
 
@@ -121,7 +121,7 @@ def test_what_stays_on_the_bridge_is_counted_for_its_forward_only(
     host.run(f"sysctl -q -w {NF_CALL}={called}")
     try:
         with counting(scenario, host) as directly:
-            assert answers(guests["peer"], leases["web"]["ip"])
+            assert answers(guests["peer"], leases["web"]["ip"], protocol="icmp")
         with counting(scenario, host) as by_the_host:
             assert ask(guests["peer"], host.address, 8080)
     finally:

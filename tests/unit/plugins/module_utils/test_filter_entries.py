@@ -348,7 +348,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
         "a service that there is not",
         policy,
         {"bridge": "br0", "mode": "isolated", "host_services": ["dhcp", "smb"]},
-        "policies[br0].host_services[1]: 'smb' is not a service; dhcp, dns, tftp, ntp, ssh, icmp, all, or like tcp/8080",
+        f"policies[br0].host_services[1]: 'smb' is not a service; {', '.join(policies.SERVICES)}, or like tcp/8080",
     ),
     (
         "a service on port 0",
