@@ -24,6 +24,11 @@ class Section(NamedTuple):
     def without(self, keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(line for line in self.lines if _pair(line)[0] not in set(keys))
 
+    def renamed(self, keys: Iterable[str], old: str, new: str) -> Section:
+        """With another value of the keys where they have the old one."""
+        pairs = {(key, old): f"{key}={new}" for key in keys}
+        return Section(self.name, tuple(pairs.get(_pair(line), line) for line in self.lines))
+
 
 def parse(text: str) -> list[Section]:
     sections: list[Section] = []

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from .._model.errors import HostError
 from .._model.resource import File
-from .._model.uplink import Station
+from .._model.uplink import Station, renamed
 from . import ini
 from .ini import Section
 
@@ -96,13 +96,21 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str, persiste
         ),
         Section("ethernet", (f"cloned-mac-address={interface.mac.upper()}",)),
         Section("bridge", ("stp=false",)),
-        *(_with_metric(s, interface.type) for s in sections if s.name in _STATION),
+        *(_of_station(s, interface, bridge) for s in sections if s.name in _STATION),
     ]
     directory = f"/etc/{_DIRECTORY}" if persistent else f"/run/{_DIRECTORY}"
     comment = f"Written by the Ansible collection tapestry.vmnet. {source} is what it was made from."
     paths = {source if in_place else f"{directory}/vmnet-{interface.name}.nmconnection": port}
     paths[f"{directory}/vmnet-{bridge}.nmconnection"] = station
     return {path: File(path, ini.render(part, comment), 0o600) for path, part in paths.items()}
+
+
+def _of_station(section: Section, interface: Station, bridge: str) -> Section:
+    """A rule about the interface is one about the bridge."""
+    lines = (
+        renamed(line, interface.name, bridge) if line.startswith("routing-rule") else line for line in section.lines
+    )
+    return _with_metric(Section(section.name, tuple(lines)), interface.type)
 
 
 def _with_metric(section: Section, kind: str) -> Section:

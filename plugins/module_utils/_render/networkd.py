@@ -20,6 +20,8 @@ _LINK_SECTIONS = ("Link", "SR-IOV", "CAN", "Bridge", "BridgeFDB", "BridgeMDB", "
 _ONLINE = ("RequiredForOnline", "RequiredFamilyForOnline")
 # From the most to the least important (systemd.network(5)).
 _DIRECTORIES = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
+# Where one of the host's routing rules names an interface.
+_RULE_KEYS = ("IncomingInterface", "OutgoingInterface")
 _LINK_KEYS = ("VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "LLDP", "EmitLLDP", "Bridge", "Bond", "VRF")
 
 
@@ -46,7 +48,7 @@ def bridged(files: Mapping[str, File], interface: Station, bridge: str, persiste
     station += [Section("Link", online)] if online else []
     for s in sections:
         if s.name not in ("Match", *_LINK_SECTIONS):
-            station.append(Section(s.name, s.without(_LINK_KEYS) if s.name == "Network" else s.lines))
+            station.append(_of_station(s, interface.name, bridge))
     station += identity(interface)
     device = [
         Section("NetDev", (f"Name={bridge}", "Kind=bridge", f"MACAddress={interface.mac}")),
@@ -77,6 +79,13 @@ def _dropins(files: Mapping[str, File], source: str) -> list[str]:
         own = f"{directory}/systemd/network/{posixpath.basename(source)}.d/"
         found.update({posixpath.basename(p): p for p in files if p.startswith(own) and p.endswith(".conf")})
     return [found[name] for name in sorted(found)]
+
+
+def _of_station(section: Section, name: str, bridge: str) -> Section:
+    """A rule about the interface is one about the bridge."""
+    if section.name == "RoutingPolicyRule":
+        return section.renamed(_RULE_KEYS, name, bridge)
+    return Section(section.name, section.without(_LINK_KEYS)) if section.name == "Network" else section
 
 
 def _of_port(section: Section) -> Section:

@@ -442,6 +442,16 @@ def test_the_host_waits_for_the_bridge(said: tuple[str, ...], port: tuple[str, .
     assert found["br0.network"]["Link"] == station
 
 
+def test_a_rule_of_networkd_about_the_interface_becomes_one_about_the_bridge() -> None:
+    rule = "[RoutingPolicyRule]\nIncomingInterface = eth0\nOutgoingInterface=eth00\nTable=100\n"
+    found = networkd_sections(networkd_files(f"[Match]\nName=eth0\n{rule}"))
+    assert found["br0.network"]["RoutingPolicyRule"] == (
+        "IncomingInterface=br0",
+        "OutgoingInterface=eth00",
+        "Table=100",
+    )
+
+
 # -- NetworkManager -----------------------------------------------------------------------------------------------
 
 PROFILE = "[connection]\nid=lan\nuuid=1-2\ntype=ethernet\n\n[ethernet]\nwake-on-lan=64\n\n[ipv4]\nmethod=auto\n"
@@ -480,6 +490,18 @@ def test_what_a_profile_says_about_the_host_goes_to_the_bridges_profile() -> Non
     assert not set(said) & set(port.lines)
     assert port.get("lldp") == "1"
     assert (port.get("autoconnect-priority"), station.get("autoconnect-priority")) == ("999", "999")
+
+
+def test_a_rule_of_a_profile_about_the_interface_becomes_one_about_the_bridge() -> None:
+    path = "/etc/NetworkManager/system-connections/lan.nmconnection"
+    text = f"{PROFILE}dns-search=eth0\nrouting-rule1=priority 5 from 0.0.0.0/0 iif eth0 table 100\n"
+    nic = replace(NIC, managed=Managed("networkmanager", path))
+    changed = keyfile.bridged({path: File(path, text, 0o600)}, nic, "br0")
+    station = {s.name: s for s in ini.parse(changed[path.replace("lan", "vmnet-br0")].text)}
+    assert station["ipv4"].lines[1:3] == (
+        "dns-search=eth0",
+        "routing-rule1=priority 5 from 0.0.0.0/0 iif br0 table 100",
+    )
 
 
 def test_a_profile_in_memory_stays_and_another_comes_before_it() -> None:
