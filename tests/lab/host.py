@@ -20,10 +20,10 @@ from .waiting import log_tail, wait_for
 
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 _IPV6_PATIENCE = 15  # seconds
-# What the kernel takes as its own at eth0, or at the bridge that it is a port of.
+# What the kernel takes as its own at the uplink, or at the bridge that it is a port of.
 _IPV6 = """
-bridge=$(ip -oneline link show eth0 | grep -o ' master [^ ]*' | cut -d' ' -f3)
-ip -6 route show table local type local dev "${bridge:-eth0}"
+bridge=$(ip -oneline link show {uplink} | grep -o ' master [^ ]*' | cut -d' ' -f3)
+ip -6 route show table local type local dev "${{bridge:-{uplink}}}"
 """
 
 
@@ -34,7 +34,10 @@ def _station(index: int) -> int:
 
 
 class Host(Node):
-    """`eth0` is on the LAN with a static address, `eth1` is on the LAN without any (for bridged networks)."""
+    """`eth0` is on the LAN with a static address, `eth1` is on the LAN without any (for bridged networks).
+
+    `uplink` is the interface that has the address: `eth0`, or what is made of it.
+    """
 
     boot_timeout = 90  # seconds
     boot_interval = 0.05  # between two questions whether it has booted
@@ -43,6 +46,7 @@ class Host(Node):
         super().__init__(state, name)
         self.machine = parse_machine(record.machine)
         self.release = self.machine.release
+        self.uplink = self.machine.uplink
         number = _station(record.index)
         self.address = f"192.168.1.{number}"
         self.address6 = f"2001:db8:1::{number:x}"
@@ -63,7 +67,14 @@ class Host(Node):
 
     def write_files(self, root: Path, public_key: str) -> None:
         """Make the root this host's: name, addresses, key."""
-        settings = uplink.Uplink(self.mac_of("eth0"), self.address, self.address6, self.machine.dhcp)
+        settings = uplink.Uplink(
+            self.uplink,
+            self.mac_of("eth0"),
+            self.address,
+            self.address6,
+            self.machine.dhcp,
+            "routes" in self.machine.variants,
+        )
         files = {
             # eth0 and eth1 are on one LAN: neither eth1 nor a bridge that it becomes a port of may answer ARP for eth0.
             "etc/sysctl.d/10-lab.conf": "net.ipv4.conf.default.arp_ignore = 1\nnet.ipv4.conf.eth1.arp_ignore = 1\n",
@@ -146,7 +157,7 @@ class Host(Node):
         wanted = ("local fe80:", self.address6) if self.machine.dhcp else ("local fe80:",)
         deadline = time.monotonic() + _IPV6_PATIENCE
         while time.monotonic() < deadline:
-            found = self.run(_IPV6, check=False).stdout
+            found = self.run(_IPV6.format(uplink=self.uplink), check=False).stdout
             if all(address in found for address in wanted):
                 break
             time.sleep(0.1)

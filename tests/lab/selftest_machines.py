@@ -142,11 +142,11 @@ def holds(bed: Bed, host: Host) -> None:
     if host.machine.systemd:
         state = host.run("systemctl is-system-running", check=False).stdout.strip()
         must(state == "running", f"{state}: {host.run('systemctl --failed --no-legend').stdout}")
-    addresses = host.run("ip -br addr show dev eth0").stdout
-    must(f" {host.address}/24" in addresses, f"eth0 has {host.address}: {addresses}")
+    addresses = host.run(f"ip -br addr show dev {host.uplink}").stdout
+    must(f" {host.address}/24" in addresses, f"{host.uplink} has {host.address}: {addresses}")
     wait_for(
         f"{host.name}: {host.address6}",
-        lambda: f" {host.address6}/64" in host.run("ip -br addr show dev eth0 -tentative").stdout,
+        lambda: f" {host.address6}/64" in host.run(f"ip -br addr show dev {host.uplink} -tentative").stdout,
         timeout=20,
     )
     must(not host.run("ip -o addr show dev eth1").stdout, "eth1 has none")

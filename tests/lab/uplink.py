@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Who gives a host's `eth0` its addresses, and from which files: nobody (a oneshot unit), or a network manager.
 
-All of them make the same of it, from the files that a user of that manager would write.
+All of them make the same of it, from the files that a user of that manager would write. With systemd-networkd it may be a bond or
+a VLAN that has the addresses, and there may be more routes.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ from dataclasses import dataclass
 
 ROUTER = "192.168.1.1"
 ROUTER6 = "2001:db8:1::1"
+BOND = "bond0"
+_TAG = 5
+VLAN = f"eth0.{_TAG}"
 
 
 @dataclass(frozen=True)
 class Uplink:
-    """What `eth0` shall have; with `dhcp` the router hands the same IPv4 address out, and IPv6 comes by SLAAC."""
+    """What `name` shall have; with `dhcp` the router hands the same IPv4 address out, and IPv6 comes by SLAAC."""
 
+    name: str
     mac: str
     address: str
     address6: str
     dhcp: bool = False
+    routes: bool = False
 
 
 def mac_of(host: str, interface: str) -> str:
@@ -58,7 +64,7 @@ def _batch(uplink: Uplink, manager: str) -> str:
         f"route add default via {ROUTER}",
         f"route add default via {ROUTER6} dev eth0",
     ]
-    other = ["link set eth1 addrgenmode none", "link set eth1 up"]
+    other = [] if uplink.name == BOND else ["link set eth1 addrgenmode none", "link set eth1 up"]
     return "".join(f"{line}\n" for line in ([] if manager else own) + other)
 
 
@@ -95,8 +101,85 @@ Gateway={ROUTER6}
 DNS={ROUTER}
 IPv6AcceptRA=no
 """
-    network = f"[Match]\nName=eth0\n\n[Network]\n{'DHCP=ipv4' if uplink.dhcp else static}\n"
-    return {"etc/systemd/network/10-uplink.network": network.rstrip() + "\n"}
+    network = f"[Match]\nName={uplink.name}\n\n[Network]\n{'DHCP=ipv4' if uplink.dhcp else static}\n"
+    network = network.rstrip() + "\n" + (_ROUTES.format(name=uplink.name) if uplink.routes else "")
+    return {"etc/systemd/network/10-uplink.network": network, **_below(uplink)}
+
+
+# Of both families: with a metric, by a gateway of another subnet, and in a table of its own with a rule that leads there.
+_ROUTES = """
+[Route]
+Destination=10.77.0.0/16
+Gateway=192.168.1.20
+Metric=77
+
+[Route]
+Destination=2001:db8:77::/48
+Gateway=2001:db8:1::20
+Metric=77
+
+[Route]
+Destination=10.78.0.0/16
+Gateway=10.79.0.1
+GatewayOnLink=yes
+
+[Route]
+Destination=2001:db8:78::/48
+Gateway=2001:db8:79::1
+GatewayOnLink=yes
+
+[Route]
+Gateway=192.168.1.20
+Table=100
+
+[Route]
+Gateway=2001:db8:1::20
+Table=100
+
+[RoutingPolicyRule]
+IncomingInterface={name}
+Priority=100
+Table=100
+Family=both
+"""
+
+
+def _below(uplink: Uplink) -> dict[str, str]:
+    """What makes the interface with the addresses, where that is not eth0.
+
+    eth0 takes the tag of its VLAN off what it sends and puts it onto what it gets, as the port of a switch at the other end of
+    the cable would: not every machine's kernel could play one.
+    """
+    directory = "etc/systemd/network"
+    if uplink.name == BOND:
+        return {
+            f"{directory}/10-bond.netdev": f"""\
+[NetDev]
+Name={BOND}
+Kind=bond
+MACAddress={uplink.mac}
+
+[Bond]
+Mode=active-backup
+MIIMonitorSec=100ms
+""",
+            f"{directory}/10-members.network": f"[Match]\nName=eth0 eth1\n\n[Network]\nBond={BOND}\n",
+        }
+    if uplink.name == VLAN:
+        return {
+            f"{directory}/10-vlan.netdev": f"[NetDev]\nName={VLAN}\nKind=vlan\n\n[VLAN]\nId={_TAG}\n",
+            f"{directory}/10-trunk.network": f"[Match]\nName=eth0\n\n[Network]\nVLAN={VLAN}\nLinkLocalAddressing=no\n",
+            "etc/lab/tag.batch": f"""\
+qdisc add dev eth0 clsact
+filter add dev eth0 egress matchall action vlan pop
+filter add dev eth0 ingress matchall action vlan push id {_TAG}
+""",
+            "etc/systemd/system/lab-uplink.service.d/tag.conf": """\
+[Service]
+ExecStart=/sbin/tc -batch /etc/lab/tag.batch
+""",
+        }
+    return {}
 
 
 def _networkmanager(uplink: Uplink) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .command import LabError
-from .uplink import MANAGERS
+from .uplink import BOND, MANAGERS, VLAN
 
 RELEASES = ("bookworm", "trixie")
 
@@ -32,7 +32,7 @@ class Variant:
     masked: tuple[str, ...] = ()
     unmasked: tuple[str, ...] = ()  # units that a host of the bed does not have otherwise
     conflicts: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()  # one of these must be there, too
+    needs: tuple[str, ...] = ()  # one of these must be there, too; of A+B both
     in_root: bool = True  # or it is only about how the host is set up
 
 
@@ -130,6 +130,10 @@ VARIANTS: dict[str, Variant] = {
         enabled=("lab-agent.service",),
     ),
     "dhcp": Variant(needs=MANAGERS, in_root=False),
+    # Instead of eth0 it is one of these that has the addresses; the kernel's own modules make them.
+    "bond": Variant(needs=("kernel+networkd",), conflicts=("tagged",), in_root=False),
+    "tagged": Variant(needs=("kernel+networkd",), in_root=False),
+    "routes": Variant(needs=("networkd",), in_root=False),
 }
 
 
@@ -151,6 +155,11 @@ class Machine:
     def manager(self) -> str:
         """Who gives eth0 its addresses; empty where it is a oneshot unit."""
         return next((name for name in self.variants if name in MANAGERS), "")
+
+    @property
+    def uplink(self) -> str:
+        """The interface that has the addresses."""
+        return BOND if "bond" in self.variants else VLAN if "tagged" in self.variants else "eth0"
 
     @property
     def own_kernel(self) -> bool:
@@ -180,7 +189,7 @@ def parse_machine(text: str) -> Machine:
             raise LabError(f"machine {text}: {name} is to be had on {', '.join(VARIANTS[name].releases)} only")
         if both := set(VARIANTS[name].conflicts).intersection(names):
             raise LabError(f"machine {text}: {name} cannot be there together with {', '.join(sorted(both))}")
-        if (needed := VARIANTS[name].needs) and not set(needed).intersection(names):
+        if (needed := VARIANTS[name].needs) and not any(set(n.split("+")).issubset(names) for n in needed):
             raise LabError(f"machine {text}: {name} needs one of {', '.join(needed)}")
     if len(managers := sorted(set(MANAGERS).intersection(names))) > 1:
         raise LabError(f"machine {text}: only one of {', '.join(managers)} can have eth0")

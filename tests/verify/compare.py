@@ -19,7 +19,10 @@ _REMEMBERED = re.compile(
 _NAMESPACES = re.compile(r"run-netns\.mount ")
 _DISPATCHER = re.compile(r"\S*(nm-dispatcher|NetworkManager-dispatcher\.service)\b")
 # A network card that is a port hears no routers; a manager may or may not say so to the kernel.
-_OF_PORTS = re.compile(r"net\.ipv6\.conf\.eth0\.(accept_ra|autoconf)|net\.ipv4\.conf\.eth0\.promote_secondaries")
+# A dot in the name of an interface is a slash to sysctl.
+_OF_PORTS = re.compile(
+    r"net\.ipv6\.conf\.(bond0|eth0(/5)?)\.(accept_ra|autoconf)|net\.ipv4\.conf\.(bond0|eth0(/5)?)\.promote_secondaries"
+)
 
 
 def left(before: Snapshot, after: Snapshot) -> list[str]:
