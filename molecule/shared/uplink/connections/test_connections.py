@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Open connections through the network card stay open while the host moves to the bridge and back."""
+"""Open connections through the uplink stay open while the host moves to the bridge and back."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ Found = dict[str, tuple[str, bool, list[str]]]
 
 
 def look(bed: Bed, connections: Connections, word: str) -> Found:
-    """host -> its network card, whether the session answers, and what is wrong with the transfers: of all hosts, at this time."""
+    """host -> its uplink, whether the session answers, and what is wrong with the transfers: of all hosts, at this time."""
     return {
         name: (
-            host.run("ip -o link show eth0").stdout,
+            host.run(f"ip -o link show {host.uplink}").stdout,
             connections[name][0].answers(word),
             [transfer.goes_on() for transfer in connections[name][1:]],
         )
@@ -130,14 +130,14 @@ def back(scenario: Scenario, bed: Bed, connections: Connections, there: Found) -
 
 
 def test_connections_stay_open_when_the_host_moves_to_the_bridge(host: Host, there: Found) -> None:
-    card, answers, wrong = there[host.name]
-    assert "master vmnet0" in card
+    link, answers, wrong = there[host.name]
+    assert "master vmnet0" in link
     assert answers
     assert wrong == ["", ""]
 
 
 def test_connections_stay_open_when_the_host_moves_back(host: Host, back: Found) -> None:
-    card, answers, wrong = back[host.name]
-    assert "master" not in card
+    link, answers, wrong = back[host.name]
+    assert "master" not in link
     assert answers
     assert wrong == ["", ""]

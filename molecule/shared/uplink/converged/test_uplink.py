@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The host is on its network by the bridge as it was by the network card, and so are guests."""
+"""The host is on its network by the bridge as it was by the uplink."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from lab import Bed, Host
 from verify import answers, ask, seen_address
 
 
-def test_the_network_card_is_a_port_and_has_no_address(host: Host) -> None:
-    assert "master vmnet0" in host.run("ip -o link show eth0").stdout
-    assert host.run("ip -o addr show dev eth0").stdout == ""
-    assert "dev eth0" not in host.run("ip route show table all | grep -v ^multicast").stdout
+def test_the_uplink_is_a_port_and_has_no_address(host: Host) -> None:
+    assert "master vmnet0" in host.run(f"ip -o link show {host.uplink}").stdout
+    assert host.run(f"ip -o addr show dev {host.uplink}").stdout == ""
+    routes = host.run("ip -4 route show table all; ip -6 route show table all").lines
+    assert [line for line in routes if f"dev {host.uplink} " in line and not line.startswith("multicast")] == []
 
 
-def test_the_bridge_has_the_mac_address_of_the_network_card(host: Host) -> None:
+def test_the_bridge_has_the_mac_address_of_the_uplink(host: Host) -> None:
     assert host.mac_of("eth0") in host.run("ip -o link show vmnet0").stdout
 
 

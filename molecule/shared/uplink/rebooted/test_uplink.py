@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Bed, Host
-from verify import answers, ask, seen_address
+from verify import Scenario, answers, ask, seen_address
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -17,10 +17,11 @@ def test_the_host_has_the_address_that_it_had(bed: Bed, host: Host, family: int)
     assert answers(bed.neighbour, address, protocol="icmp")
 
 
-@pytest.mark.parametrize("port", ["eth0", "vnet0"])
-def test_the_bridge_has_its_ports(host: Host, port: str) -> None:
-    assert "master vmnet0" in host.run(f"ip -o link show {port}").stdout
+def test_the_bridge_has_its_ports(scenario: Scenario, host: Host) -> None:
+    taps = [guest["tap"]["name"] for network in scenario.networks(host.name) for guest in network.get("guests", [])]
+    for port in (host.uplink, *taps):
+        assert "master vmnet0" in host.run(f"ip -o link show {port}").stdout
 
 
 def test_the_port_has_no_address(host: Host) -> None:
-    assert host.run("ip -o addr show dev eth0").stdout == ""
+    assert host.run(f"ip -o addr show dev {host.uplink}").stdout == ""
