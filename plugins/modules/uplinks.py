@@ -36,7 +36,7 @@ options:
     suboptions:
       name:
         description:
-          - The network card. A bond or a VLAN is handled like one, but that is not tested.
+          - The network card, bond or VLAN. Bonds and VLANs are tested with systemd-networkd only.
           - Wireless interfaces, the loopback interface, taps, bridges and ports of other bridges are refused.
         type: str
         required: true
