@@ -112,7 +112,15 @@ def _put_taps(netlink: Netlink, taps: Sequence[tuple[Any, Tap]]) -> None:
             tuntap.create(new)
         elif any(getattr(old, name) != getattr(new, name) for name in ("owner", "group", "vnet_hdr")):
             tuntap.update(new)
+    if any(old is None for old, _new in taps):
+        _wait_for_udev()
     netlink.send([request for old, new in taps for request in link_requests.put_tap(old, new)])
+
+
+def _wait_for_udev() -> None:
+    """It may have seen a new tap without an address, and be about to give it one: ours has to come after that."""
+    if os.path.exists("/run/udev/control"):
+        run([find("udevadm", "udev"), "settle", "--timeout=5"], check=False)
 
 
 def _delete(netlink: Netlink, names: Sequence[str]) -> None:
