@@ -30,7 +30,7 @@ from .._model.links import (
 from .._model.resource import Resource
 from .._plan.core import Plan
 from . import if_link, link_requests, sysctl, tuntap
-from .command import find, run
+from .command import find, is_installed, run
 from .netlink import GETADDR, GETLINK, Attribute, Netlink, attributes, connected, each_attribute, number, text
 
 _IPV6 = "/proc/sys/net/ipv6/conf"
@@ -119,7 +119,7 @@ def _put_taps(netlink: Netlink, taps: Sequence[tuple[Any, Tap]]) -> None:
 
 def _wait_for_udev() -> None:
     """It may have seen a new tap without an address, and be about to give it one: ours has to come after that."""
-    if os.path.exists("/run/udev/control"):
+    if os.path.exists("/run/udev/control") and is_installed("udevadm"):
         run([find("udevadm", "udev"), "settle", "--timeout=5"], check=False)
 
 

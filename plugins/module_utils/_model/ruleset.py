@@ -76,6 +76,7 @@ SETS: Mapping[str, SetType] = {
             "vn_sources": SetType("policies", ("ifname", "address"), interval=True),
             "vn_out": SetType("policies", ("ifname",), ("verdict",)),
             "vn_in": SetType("policies", ("ifname",), ("verdict",)),
+            # Guests get the address of the host, or with vn_nat those that are given for them.
             "vn_masqueraded": SetType("nat", ("ifname", "address"), interval=True),
             "vn_masqueraded_uplinks": SetType("nat", ("ifname", "ifname", "address"), interval=True),
             "vn_nat": SetType("nat", ("ifname", "address"), interval=True),
