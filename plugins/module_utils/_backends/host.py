@@ -17,6 +17,7 @@ from .._model.errors import HostError
 from .._model.links import Bridge, Tap
 from .._model.resource import File, Interface, Key, State, Sysctl, by_key
 from .._model.ruleset import Counter, Element, Program
+from .._plan import boot
 from .._plan.core import Plan
 from .._render.dnsmasq import NAMES
 from .._render.sysctls import parse as parse_sysctls
@@ -111,10 +112,11 @@ def require_features(plan: Plan) -> None:
 
 def apply(plan: Plan) -> None:
     """Services stop before what they use goes, the filter stands before anything may forward, and services start last."""
-    texts = plan.only(File.kind)
-    put = [new for _old, new in texts.pairs() if isinstance(new, File)]
     if systemd.is_running():
         systemd.stop(plan)
+        plan = _start_what_boots(plan)
+    texts = plan.only(File.kind)
+    put = [new for _old, new in texts.pairs() if isinstance(new, File)]
     daemons.stop(plan.only(Daemon.kind))
     leases.release(plan.only(HeldLease.kind))
     leases.remove(plan.only(Leases.kind))
@@ -147,6 +149,16 @@ def apply(plan: Plan) -> None:
     if systemd.is_running():
         systemd.start(plan)
     daemons.start(plan.only(Daemon.kind))
+
+
+def _start_what_boots(plan: Plan) -> Plan:
+    """All but that, where it can come first."""
+    service, rest = boot.apart(plan)
+    for _old, new in service.only(File.kind).pairs():
+        if isinstance(new, File):
+            files.write(new)
+    systemd.start(service)
+    return rest
 
 
 def sweep() -> None:

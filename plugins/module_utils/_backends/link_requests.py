@@ -19,7 +19,7 @@ from typing import Any, Optional
 from .._model.errors import HostError
 from .._model.links import PORT_DEFAULTS, Bridge, Tap, Vlan, alias, first_mtu, trunk, vlan_ids
 from . import if_link
-from .netlink import CREATE, DELADDR, DELLINK, NEWADDR, NEWLINK, SETLINK, Attribute, Request
+from .netlink import CREATE, DELADDR, DELLINK, GETLINK, NEWADDR, NEWLINK, SETLINK, Attribute, Request
 
 _NO_LINK = if_link.LINK.pack(0, 0, 0, 0, 0)
 _UP = if_link.LINK.pack(0, 0, 0, if_link.IFF_UP, if_link.IFF_UP)
@@ -92,6 +92,8 @@ def fill_bridge(old: Optional[Bridge], new: Bridge) -> Iterator[Request]:
 
 def put_tap(old: Optional[Tap], new: Tap) -> Iterator[Request]:
     """The attributes and the place of a tap that is there."""
+    if old is None:
+        yield _settle(new.name)
     attributes = []
     moves = bool(new.bridge) and (old is None or old.bridge != new.bridge)
     if old is None or _mark(old) != _mark(new):
@@ -178,6 +180,16 @@ def _set(
     what: str, name: str, attributes: Sequence[Attribute] = (), *, body: bytes = _NO_LINK, flags: int = 0
 ) -> Request:
     return Request(what, NEWLINK, body, [_name(name), *attributes], flags)
+
+
+def _settle(name: str) -> Request:
+    """Has the kernel note that nobody has the new tap open, which takes it a second by itself (linkwatch_sync_dev in rtnl_getlink).
+
+    Until then a bridge takes the port for one that carries, and does for each of its ports what such a one needs.
+    """
+    return Request(
+        f"look at {name}", GETLINK, _NO_LINK, [_name(name), Attribute(if_link.EXT_MASK, if_link.NO_STATISTICS)]
+    )
 
 
 def _name(name: str) -> Attribute:

@@ -35,8 +35,7 @@ from .netlink import GETADDR, GETLINK, Attribute, Netlink, attributes, connected
 
 _IPV6 = "/proc/sys/net/ipv6/conf"
 _TOGETHER = 1000  # links that are removed by one request; all that leads to it is sent at once
-_Attributes = dict[int, memoryview]
-_NOTHING = memoryview(b"")
+_Attributes = dict[int, bytes]
 
 
 def read() -> list[Resource]:
@@ -126,7 +125,7 @@ def _wait_for_udev() -> None:
 def _delete(netlink: Netlink, names: Sequence[str]) -> None:
     """All in one go: for each by itself the kernel waits until nobody can be using it any more, some 20 ms."""
     for start in range(0, len(names), _TOGETHER):
-        taken = {_number(link.of, if_link.GROUP) for link in _dump_links(netlink)}
+        taken = {_number(attributes(link[if_link.LINK.size :]), if_link.GROUP) for link in _dump(netlink)}
         group = next(n for n in iter(lambda: random.randrange(1 << 16, 1 << 31), None) if n not in taken)
         netlink.send(link_requests.delete(names[start : start + _TOGETHER], group))
 
@@ -165,24 +164,26 @@ class _Link(NamedTuple):
 
 
 def _dump_links(netlink: Netlink) -> list[_Link]:
-    return [
-        _link(body) for body in netlink.dump(GETLINK, if_link.LINK.pack(0, 0, 0, 0, 0), [_mask(if_link.NO_STATISTICS)])
-    ]
+    return [_link(body) for body in _dump(netlink)]
 
 
-def _link(body: memoryview) -> _Link:
+def _dump(netlink: Netlink) -> list[bytes]:
+    return netlink.dump(GETLINK, if_link.LINK.pack(0, 0, 0, 0, 0), [_mask(if_link.NO_STATISTICS)])
+
+
+def _link(body: bytes) -> _Link:
     _family, _type, index, flags, _change = if_link.LINK.unpack_from(body)
     of = attributes(body[if_link.LINK.size :])
-    info = attributes(of.get(if_link.INFO, _NOTHING))
+    info = attributes(of.get(if_link.INFO, b""))
     return _Link(
         ifindex=index,
         flags=flags,
         name=text(of[if_link.NAME]),
-        type=text(info.get(if_link.KIND, _NOTHING)),
+        type=text(info.get(if_link.KIND, b"")),
         master=_number(of, if_link.MASTER),
         of=of,
-        data=attributes(info.get(if_link.DATA, _NOTHING)),
-        port=attributes(info.get(if_link.SLAVE_DATA, _NOTHING)),
+        data=attributes(info.get(if_link.DATA, b"")),
+        port=attributes(info.get(if_link.SLAVE_DATA, b"")),
     )
 
 
@@ -193,7 +194,7 @@ def _dump_vlans(netlink: Netlink) -> dict[int, dict[int, int]]:
     for body in netlink.dump(GETLINK, request, [_mask(if_link.COMPRESSED_VLANS)]):
         vlans = found.setdefault(if_link.LINK.unpack_from(body)[2], {})
         first = 0
-        for kind, data in each_attribute(attributes(body[if_link.LINK.size :]).get(if_link.AF_SPEC, _NOTHING)):
+        for kind, data in each_attribute(attributes(body[if_link.LINK.size :]).get(if_link.AF_SPEC, b"")):
             if kind == if_link.VLAN_INFO:
                 flags, vid = if_link.VLAN.unpack(data)
                 first = first if flags & if_link.RANGE_END else vid
@@ -211,7 +212,7 @@ def _dump_addresses(netlink: Netlink) -> dict[int, list[str]]:
     for body in netlink.dump(GETADDR, if_link.ADDRESS.pack(0, 0, 0, 0, 0)):
         _family, length, _flags, _scope, index = if_link.ADDRESS.unpack_from(body)
         of = attributes(body[if_link.ADDRESS.size :])
-        address = ipaddress.ip_address(bytes(of[if_link.LOCAL] if if_link.LOCAL in of else of[if_link.PEER]))
+        address = ipaddress.ip_address(of[if_link.LOCAL] if if_link.LOCAL in of else of[if_link.PEER])
         if address.version == 4 or not address.is_link_local:
             found.setdefault(index, []).append(f"{address}/{length}")
     return found
@@ -263,7 +264,7 @@ def _other(link: _Link, master: Optional[str], addresses: tuple[str, ...]) -> Ot
 
 
 def _mac(link: _Link) -> Optional[str]:
-    return bytes(link.of[if_link.MAC]).hex(":") if if_link.MAC in link.of else None
+    return link.of[if_link.MAC].hex(":") if if_link.MAC in link.of else None
 
 
 def _common(link: _Link) -> dict[str, Any]:
@@ -277,7 +278,7 @@ def _common(link: _Link) -> dict[str, Any]:
 
 
 def _owner(link: _Link) -> Owner:
-    return owner(text(link.of.get(if_link.ALIAS, _NOTHING)))
+    return owner(text(link.of.get(if_link.ALIAS, b"")))
 
 
 def _vlan(vlans: dict[int, int], usual: int) -> Vlan:

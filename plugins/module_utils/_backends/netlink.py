@@ -64,7 +64,7 @@ class Netlink:
         self._socket = connection
         self._sequence = 0
 
-    def dump(self, kind: int, body: bytes, attributes: Sequence[Attribute] = ()) -> list[memoryview]:
+    def dump(self, kind: int, body: bytes, attributes: Sequence[Attribute] = ()) -> list[bytes]:
         """The bodies of all messages that answer."""
         while True:
             self._sequence += 1
@@ -108,14 +108,14 @@ class Netlink:
         if refused:
             raise HostError(refused)
 
-    def _answers(self) -> Iterator[tuple[int, int, int, memoryview]]:
+    def _answers(self) -> Iterator[tuple[int, int, int, bytes]]:
         """(type, flags, sequence number, payload) of each message; without end."""
         while True:
-            data = memoryview(self._socket.recv(_BUFFER))
-            while data:
-                length, kind, flags, sequence, _port = _HEADER.unpack_from(data)
-                yield kind, flags, sequence, data[_HEADER.size : length]
-                data = data[_aligned(length) :]
+            data, offset = self._socket.recv(_BUFFER), 0
+            while offset < len(data):
+                length, kind, flags, sequence, _port = _HEADER.unpack_from(data, offset)
+                yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+                offset += _aligned(length)
 
 
 @contextmanager
@@ -129,29 +129,29 @@ def connected() -> Iterator[Netlink]:
         yield Netlink(connection)
 
 
-def attributes(data: memoryview) -> dict[int, memoryview]:
+def attributes(data: bytes) -> dict[int, bytes]:
     """Attribute type -> its bytes."""
     return dict(each_attribute(data))
 
 
-def each_attribute(data: memoryview) -> list[tuple[int, memoryview]]:
+def each_attribute(data: bytes) -> list[tuple[int, bytes]]:
     """(type, bytes); a type may come several times."""
     found = []
-    offset, end = 0, len(data)
-    while offset + _ATTRIBUTE.size <= end:
+    offset, end = 0, len(data) - _ATTRIBUTE.size
+    while offset <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        found.append((kind & _TYPE, data[offset + _ATTRIBUTE.size : offset + length]))
-        offset += _aligned(length)
+        found.append((kind & _TYPE, data[offset + 4 : offset + length]))
+        offset += length + 3 & ~3  # as _aligned, without the call: there are some seventy for each link
     return found
 
 
-def number(data: memoryview) -> int:
+def number(data: bytes) -> int:
     """An unsigned number in the host's byte order, of whatever size."""
     return int.from_bytes(data, sys.byteorder)
 
 
-def text(data: memoryview) -> str:
-    return bytes(data).rstrip(b"\0").decode(errors="replace")
+def text(data: bytes) -> str:
+    return data.rstrip(b"\0").decode(errors="replace")
 
 
 def _chunks(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
@@ -187,7 +187,7 @@ def _packed(item: Attribute) -> bytes:
     return _padded(_ATTRIBUTE.pack(4 + len(data), kind) + data)
 
 
-def _reason(payload: memoryview, flags: int = 0) -> tuple[int, str]:
+def _reason(payload: bytes, flags: int = 0) -> tuple[int, str]:
     """(errno, what the kernel says) of an answer; 0 is no error."""
     code = -struct.unpack_from("=i", payload)[0]
     said = ""

@@ -39,7 +39,8 @@ def stop(plan: Plan) -> None:
     """Before anything else changes: what is to be gone is stopped while its files are still there."""
     gone = [unit.name for unit in plan.only(Unit.kind).removed]
     if gone:
-        run([_systemctl(), "disable", "--now", "--quiet", "--", *gone])
+        later = ["--no-reload"] if _changes_unit_files(plan) else []  # start() is going to
+        run([_systemctl(), "disable", "--now", "--quiet", *later, "--", *gone])
         run([_systemctl(), "reset-failed", "--", *gone], check=False)  # fails for those that had not failed
 
 
@@ -51,7 +52,7 @@ def start(plan: Plan) -> None:
     fresh = [new for old, new in enable if new.active and not getattr(old, "active", False)]
     _systemctl_all("enable", fresh, "--now")
     _systemctl_all("enable", [new for _old, new in enable if new not in fresh])
-    if not enable and any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs()):
+    if not enable and _changes_unit_files(plan):
         run([_systemctl(), "daemon-reload"])
     _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
     running = [(old, new) for old, new in wanted if new.active and new not in fresh and not _runs_so(old, new)]
@@ -89,8 +90,9 @@ def _why(names: list[str]) -> str:
     return shown.stdout.strip() if shown else ""
 
 
-def _is_unit_file(resource: object) -> bool:
-    return isinstance(resource, File) and resource.name.startswith(f"{layout.UNITS}/")
+def _changes_unit_files(plan: Plan) -> bool:
+    files = (old or new for old, new in plan.only(File.kind).pairs())
+    return any(file.name.startswith(f"{layout.UNITS}/") for file in files if file)
 
 
 def _systemctl() -> str:

@@ -22,12 +22,13 @@ _WATCH = (
     Key(File.kind, layout.unit_file(layout.WATCH_SERVICE)),
     Key(Unit.kind, layout.WATCH_SOCKET),
 )
+_SERVICE = (
+    Key(File.kind, layout.RESTORE),
+    Key(File.kind, layout.unit_file(layout.SERVICE)),
+    Key(Unit.kind, layout.SERVICE),
+)
 _COME_WITH = {
-    "*": (
-        Key(File.kind, layout.RESTORE),
-        Key(File.kind, layout.unit_file(layout.SERVICE)),
-        Key(Unit.kind, layout.SERVICE),
-    ),
+    "*": _SERVICE,
     "*.nft": (Key(File.kind, layout.PROGRAM), PROGRAM.key),
     f"{layout.DHCP}/*": (Key(File.kind, layout.unit_file(layout.DHCP_SERVICE)),),
 }
@@ -54,6 +55,16 @@ def complete(request: Request, before: State, after: dict[Key, Resource]) -> Pla
     watch = {layout.WATCH_SOCKET: boot.WATCH_SOCKET_UNIT, layout.WATCH_SERVICE: boot.WATCH_SERVICE_UNIT}
     _put_unit(request, after, layout.WATCH_SOCKET, watch, watched)
     return Plan(before, after, frozenset(_implied(before, after)))
+
+
+def apart(plan: Plan) -> tuple[Plan, Plan]:
+    """(the service of boot, all else) where the plan has the first record of a host; otherwise (nothing, the plan).
+
+    Started before that is written, the service has nothing to bring back; after it, it would go through all that the run has made.
+    """
+    first = _has_records(plan.after) and not _has_records(plan.before)
+    service = _SERVICE if first else ()
+    return plan.part(lambda key: key in service), plan.part(lambda key: key not in service)
 
 
 def _put_unit(request: Request, after: dict[Key, Resource], name: str, files: Mapping[str, str], needed: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Callable
 
 from .._model import layout
 from .._model.resource import Key, Resource, State
@@ -81,6 +81,11 @@ class Plan:
     def only(self, *kinds: str) -> Plan:
         """The part of the plan that is about these kinds of resources."""
         return Plan(of_kind(self.before, *kinds), of_kind(self.after, *kinds))
+
+    def part(self, has: Callable[[Key], bool]) -> Plan:
+        """The part of the plan that is about the resources whose keys it has."""
+        before, after = ({key: r for key, r in state.items() if has(key)} for state in (self.before, self.after))
+        return Plan(before, after, self.implied)
 
 
 def of_kind(state: State, *kinds: str) -> dict[Key, Any]:

@@ -26,6 +26,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import
     stable_mac,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, State, Unit, fill
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan import boot
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import (
     plan_bridges,
@@ -717,3 +718,22 @@ def test_files_and_units_of_a_host_are_part_of_the_plan() -> None:
     change = plan_bridges(bridges(bridge_entry(name="br0")), {})
     kinds = {type(r) for r in change.created}
     assert kinds == {Bridge, File, Unit}
+
+
+def test_what_brings_back_at_boot_comes_before_the_first_record_and_is_left_alone_with_the_second() -> None:
+    names = {layout.RESTORE, layout.unit_file(layout.SERVICE), layout.SERVICE}
+    first = plan_bridges(bridges(bridge_entry(name="a")), {})
+    service, rest = boot.apart(first)
+    assert {resource.name for resource in service.created} == names
+    assert {resource.name for resource in rest.created} == {r.name for r in first.created} - names
+    service, rest = boot.apart(plan_taps(taps(tap_entry(name="t")), first.after))
+    assert not service and rest
+
+
+def test_what_brings_back_at_boot_comes_last_where_records_of_before_were_left_without_it() -> None:
+    request = bridges(bridge_entry(name="a"))
+    left = {key: r for key, r in plan_bridges(request, {}).after.items() if key.name != layout.RESTORE}
+    plan = plan_bridges(request, left)
+    assert [r.name for r in plan.created] == [layout.RESTORE]
+    service, rest = boot.apart(plan)
+    assert not service and rest
