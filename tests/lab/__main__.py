@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -121,7 +122,7 @@ def guest(chosen: argparse.Namespace) -> None:
 
 def inventory(chosen: argparse.Namespace) -> None:
     """JSON is YAML, and needs no library."""
-    print(json.dumps(Bed.attach(chosen.name).inventory(), indent=2))
+    print(json.dumps(Bed.attach(chosen.name).inventory(chosen.group), indent=2))
 
 
 def snapshot(chosen: argparse.Namespace) -> None:
@@ -187,6 +188,9 @@ def parser() -> argparse.ArgumentParser:
     booting.add_argument("--stop", action="store_true")
     listing = command("inventory", inventory, "print the Ansible inventory of a bed")
     listing.add_argument("name", nargs="?", default="bed")
+    listing.add_argument(
+        "--group", default="hosts", metavar="NAME", help="what its hosts are in (default: %(default)s)"
+    )
     looking = command("snapshot", snapshot, "print what is on a host", bed=True)
     looking.add_argument("host")
     command("needs", needs, "print the Debian packages that this machine needs")
@@ -210,6 +214,9 @@ def main() -> None:
         sys.exit(str(problem))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -212,9 +212,9 @@ class Bed:
         """For `ssh -F`: reaches the hosts by name from this machine."""
         return self.state.path("ssh_config")
 
-    def inventory(self) -> dict[str, object]:
-        """An Ansible inventory: group `hosts`, reached over SSH from the controller's namespace."""
-        return ssh.inventory(self)
+    def inventory(self, group: str = "hosts") -> dict[str, object]:
+        """An Ansible inventory: one group of all hosts, reached over SSH from the controller's namespace."""
+        return ssh.inventory(self, group)
 
     @contextmanager
     def capture(self, node: Node | str, interface: str, expression: str = "") -> Iterator[Capture]:

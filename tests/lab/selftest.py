@@ -269,7 +269,7 @@ def a_used_name_is_refused(bed: Bed) -> None:
         must("is up already" in str(problem), str(problem))
     else:
         raise AssertionError("the name was taken")
-    must(Bed.attach(bed.name).inventory() == ssh.inventory(bed), "and it is still there")
+    must(Bed.attach(bed.name).inventory() == ssh.inventory(bed, "hosts"), "and it is still there")
 
 
 PROMISES: tuple[Callable[[Bed], None], ...] = (

@@ -49,7 +49,7 @@ def config(bed: Bed) -> str:
     return "".join(lines)
 
 
-def inventory(bed: Bed) -> dict[str, object]:
+def inventory(bed: Bed, group: str) -> dict[str, object]:
     arguments = [
         f'-o {name}="{value}"' if " " in value else f"-o {name}={value}" for name, value in options(bed).items()
     ]
@@ -64,7 +64,7 @@ def inventory(bed: Bed) -> dict[str, object]:
         "ansible_ssh_pipelining": True,
     }
     hosts = {name: {"ansible_host": host.address, "lab_release": host.release} for name, host in bed.hosts.items()}
-    return {"hosts": {"hosts": hosts, "vars": variables}}
+    return {group: {"hosts": hosts, "vars": variables}}
 
 
 def _control_directory(state: State) -> Path:
