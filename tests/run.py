@@ -174,7 +174,6 @@ APART = ("sanity", "matrix:", "bench")
 
 # By name they run; a group skips them, says so and counts them as skipped.
 LEFT_OUT: dict[str, str] = {
-    "scenario:uplink": "its eight hosts take the whole beyond an hour on two cores, and its last part has not passed in one run yet",
     "scenario:uplink_stacked": "its two hosts are emulated processors, on which it takes eighteen minutes",
 }
 
