@@ -58,13 +58,13 @@ def complete(request: Request, before: State, after: dict[Key, Resource]) -> Pla
 
 
 def apart(plan: Plan) -> tuple[Plan, Plan]:
-    """(the service of boot, all else) where the plan has the first record of a host; otherwise (nothing, the plan).
+    """(the services of boot, all else) where the plan has the first record of a host; otherwise (nothing, the plan).
 
-    Started before that is written, the service has nothing to bring back; after it, it would go through all that the run has made.
+    Started before that is written, they have nothing to bring back; after it, they would go through all that the run has made.
     """
     first = _has_records(plan.after) and not _has_records(plan.before)
-    service = _SERVICE if first else ()
-    return plan.part(lambda key: key in service), plan.part(lambda key: key not in service)
+    services = {*_SERVICE, *_WATCH} if first else set()
+    return plan.part(services.__contains__), plan.part(lambda key: key not in services)
 
 
 def _put_unit(request: Request, after: dict[Key, Resource], name: str, files: Mapping[str, str], needed: bool) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from .._model import layout
 from .dnsmasq import NAMES
 
-# AF_UNIX for the log, AF_NETLINK to see the bridge come and go. What runs before dnsmasq notes what it is about to read;
-# that is how a run of the module knows whether the process has what is on disk.
+# AF_UNIX for the log, AF_NETLINK to see the bridge come and go. What is about to be read is noted; that is how a run of the module
+# knows whether the process has what is on disk. A shell does both, because a sandbox of its own for each takes as long as dnsmasq's.
 _FILES_LIVE = " ".join(f"{layout.DHCP}/%i/{name}" for name in NAMES.live)
+_NOTE = f"cp -t {layout.DHCP_LOADED}/%i"
+_SERVE = f"exec dnsmasq --conf-file={layout.DHCP}/%i/{NAMES.conf} --pid-file={layout.DHCP_LOADED}/%i/pid"
 UNIT = f"""\
 # Written by the Ansible collection tapestry.vmnet.
 [Unit]
@@ -22,10 +24,9 @@ StartLimitIntervalSec=0
 [Service]
 Type=forking
 PIDFile={layout.DHCP_LOADED}/%i/pid
-ExecStartPre=cp -t {layout.DHCP_LOADED}/%i {layout.unit_file(layout.DHCP_SERVICE)} {layout.DHCP}/%i/{NAMES.conf} {_FILES_LIVE}
-ExecStart=dnsmasq --conf-file={layout.DHCP}/%i/{NAMES.conf} --pid-file={layout.DHCP_LOADED}/%i/pid
-ExecReload=cp -t {layout.DHCP_LOADED}/%i {_FILES_LIVE}
-ExecReload=kill -HUP $MAINPID
+ExecStart=sh -c '{_NOTE} {layout.unit_file(layout.DHCP_SERVICE)} {layout.DHCP}/%i/{NAMES.conf} {_FILES_LIVE} && {_SERVE}'
+ExecReload=sh -c '{_NOTE} {_FILES_LIVE} && kill -HUP $MAINPID'
+SyslogIdentifier=dnsmasq
 Restart=on-failure
 RestartSec=3
 DynamicUser=yes

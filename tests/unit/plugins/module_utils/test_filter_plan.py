@@ -20,12 +20,14 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy impor
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import (
     Address,
     Interface,
+    Key,
     State,
     Sysctl,
     Unit,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.ruleset import PROGRAM, Element, Program
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.socket import parse as parse_socket
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan import boot
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
     ACCEPT_REDIRECTS,
@@ -497,3 +499,14 @@ def test_the_program_is_the_same_whatever_the_networks_are(runs: list[Request]) 
             assert files_of(change.after)[layout.PROGRAM] == ruleset.program()
             text = ruleset.transaction(change.only(Element.kind, Program.kind))
             assert text == ruleset.program() + ruleset.render(elements(change.after))
+
+
+def test_what_watches_the_filter_starts_with_the_service_of_boot_where_it_is_the_first() -> None:
+    plan = PLANNERS["policies"](
+        request("policies", policy(bridge="vmnet8", mode="nat", subnets=["192.168.8.0/24"])), QUIET
+    )
+    services, rest = boot.apart(plan)
+    units = {Key(Unit.kind, name) for name in (layout.SERVICE, layout.WATCH_SOCKET)}
+    assert {r.key for r in services.created if isinstance(r, Unit)} == units
+    assert not [r for r in rest.created if isinstance(r, Unit)]
+    assert PROGRAM.key in rest.after
