@@ -81,7 +81,8 @@ class ActionModule(ActionBase):
         return predicted
 
     def _confirmed(self, token: str, began_on: str, deadline: float) -> str:
-        """What the host says: confirmed, undone, or gone where it knows of no change; "silent" when it says nothing for long."""
+        """What the host says: confirmed, undone, or gone where it knows of no change; "silent" when it says nothing for long, and
+        "undoing" when that takes it long."""
         said = "silent"
         while time.monotonic() < deadline + _UNDO_PATIENCE:
             try:
@@ -137,8 +138,9 @@ def _why(end: str, timeout: int, lost: str) -> str:
             f"The host did not answer a new connection within {timeout} seconds after its uplinks were changed, nor since."
             " It was to put everything back by itself"
         )
+    put = "is putting" if end == "undoing" else "has put"
     return (
-        f"The host did not answer a new connection within {timeout} seconds after its uplinks were changed, so it has put"
+        f"The host did not answer a new connection within {timeout} seconds after its uplinks were changed, so it {put}"
         " everything back as it was. Look for what keeps connections from it on the bridge: a firewall that knows the"
         " interface by name, a switch that allows one MAC address only, or the configuration of the bridge"
     )

@@ -49,7 +49,7 @@ def run(bench: Bench) -> None:
                 ALONE: partial(alone, modules, host, count, wanted(count)),
                 TASK: partial(module, made, host, count),
             },
-            goals=[Goal(OURS, FLOOR, 1.5)],
+            goals=[Goal(OURS, FLOOR, 1.5), Goal(ALONE, FLOOR, 1.5)],
         )
         timed(made, wanted(count))
         bench.compare(
@@ -71,7 +71,7 @@ def run(bench: Bench) -> None:
                 ALONE: partial(alone, modules, host, count, _PURGE),
                 TASK: partial(purged, made, host, count),
             },
-            goals=[Goal(OURS, GROUP, 1.5)],
+            goals=[Goal(OURS, GROUP, 1.5), Goal(ALONE, GROUP, 1.5)],
         )
         bench.compare(
             "remove-each",

@@ -111,7 +111,8 @@ def require_features(plan: Plan) -> None:
 
 
 def apply(plan: Plan) -> None:
-    """Services stop before what they use goes, the filter stands before anything may forward, and services start last."""
+    """Services stop before what they use goes, the filter stands before anything may forward, and services start last, but for those of
+    boot on a host that has nothing of ours yet."""
     if systemd.is_running():
         systemd.stop(plan)
         plan = _start_what_boots(plan)
@@ -152,7 +153,10 @@ def apply(plan: Plan) -> None:
 
 
 def _start_what_boots(plan: Plan) -> Plan:
-    """All but that, where it can come first."""
+    """Starts the services of boot where nothing is recorded yet. Returns the rest of the plan.
+
+    Should the run fail after that, they stay, with nothing to do, until a run succeeds or has everything absent.
+    """
     service, rest = boot.apart(plan)
     for _old, new in service.only(File.kind).pairs():
         if isinstance(new, File):

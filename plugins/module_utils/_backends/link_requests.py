@@ -183,13 +183,13 @@ def _set(
 
 
 def _settle(name: str) -> Request:
-    """Has the kernel note that nobody has the new tap open, which takes it a second by itself (linkwatch_sync_dev in rtnl_getlink).
+    """Has the kernel note at once that nobody has the new tap open (linkwatch_sync_dev in rtnl_getlink, since Linux 6.8).
 
-    Until then a bridge takes the port for one that carries, and does for each of its ports what such a one needs.
+    By itself it takes a second. Until then a bridge enables the port as one that carries, which starts its multicast timers, and
+    those of all such ports anew with each one that comes.
     """
-    return Request(
-        f"look at {name}", GETLINK, _NO_LINK, [_name(name), Attribute(if_link.EXT_MASK, if_link.NO_STATISTICS)]
-    )
+    what = [_name(name), Attribute(if_link.EXT_MASK, if_link.NO_STATISTICS)]
+    return Request(f"look at {name}", GETLINK, _NO_LINK, what, tolerated=(errno.ENODEV,))
 
 
 def _name(name: str) -> Attribute:

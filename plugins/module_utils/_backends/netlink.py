@@ -123,7 +123,7 @@ def connected() -> Iterator[Netlink]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as connection:
         connection.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
         connection.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
-        # Room for an answer to every request of a stream, should all be refused.
+        # Room for an answer to every request of a stream, should all be refused, or be questions.
         connection.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 4 * _BUFFER)
         connection.bind((0, 0))
         yield Netlink(connection)

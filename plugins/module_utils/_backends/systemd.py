@@ -39,8 +39,7 @@ def stop(plan: Plan) -> None:
     """Before anything else changes: what is to be gone is stopped while its files are still there."""
     gone = [unit.name for unit in plan.only(Unit.kind).removed]
     if gone:
-        later = ["--no-reload"] if _changes_unit_files(plan) else []  # start() is going to
-        run([_systemctl(), "disable", "--now", "--quiet", *later, "--", *gone])
+        run([_systemctl(), "disable", "--now", "--quiet", "--", *gone])
         run([_systemctl(), "reset-failed", "--", *gone], check=False)  # fails for those that had not failed
 
 
@@ -52,7 +51,8 @@ def start(plan: Plan) -> None:
     fresh = [new for old, new in enable if new.active and not getattr(old, "active", False)]
     _systemctl_all("enable", fresh, "--now")
     _systemctl_all("enable", [new for _old, new in enable if new not in fresh])
-    if not enable and _changes_unit_files(plan):
+    stale = any(isinstance(old, Unit) and not old.current for old, _new in wanted)
+    if not enable and (stale or any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())):
         run([_systemctl(), "daemon-reload"])
     _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
     running = [(old, new) for old, new in wanted if new.active and new not in fresh and not _runs_so(old, new)]
@@ -62,13 +62,14 @@ def start(plan: Plan) -> None:
 
 
 def _runs_so(old: object, new: Unit) -> bool:
-    """Whether all that changes is what happens at boot. A socket takes no reload, and nobody likes a restart for nothing."""
-    return isinstance(old, Unit) and replace(old, enabled=new.enabled) == new
+    """Whether all that changes is what happens at boot, or what systemd has loaded: that its unit file is another than before, a
+    process says itself. A socket takes no reload, and nobody likes a restart for nothing."""
+    return isinstance(old, Unit) and replace(old, enabled=new.enabled, current=new.current) == new
 
 
 def _takes_reload(old: Unit, new: Unit) -> bool:
     """Whether the process can stay: it runs, and only what it reads again has changed."""
-    return replace(old, enabled=new.enabled, reloaded_with=new.reloaded_with) == new
+    return replace(old, enabled=new.enabled, current=new.current, reloaded_with=new.reloaded_with) == new
 
 
 def _systemctl_all(verb: str, units: list[Unit], *options: str) -> None:
@@ -90,9 +91,8 @@ def _why(names: list[str]) -> str:
     return shown.stdout.strip() if shown else ""
 
 
-def _changes_unit_files(plan: Plan) -> bool:
-    files = (old or new for old, new in plan.only(File.kind).pairs())
-    return any(file.name.startswith(f"{layout.UNITS}/") for file in files if file)
+def _is_unit_file(resource: object) -> bool:
+    return isinstance(resource, File) and resource.name.startswith(f"{layout.UNITS}/")
 
 
 def _systemctl() -> str:

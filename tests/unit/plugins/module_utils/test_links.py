@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import link_requests
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.netlink import GETLINK
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
     Bridge,
@@ -334,3 +336,10 @@ def test_refuses(parse: Any, values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as refusal:
         parse(**values)
     assert message in str(refusal.value)
+
+
+def test_a_new_tap_is_looked_at_before_it_goes_anywhere() -> None:
+    fresh = [request.kind for request in link_requests.put_tap(None, new_tap("t", 1500, "x"))]
+    assert fresh[0] == GETLINK
+    assert GETLINK not in fresh[1:]
+    assert list(link_requests.put_tap(new_tap("t", 1500, "x"), new_tap("t", 1500, "x"))) == []

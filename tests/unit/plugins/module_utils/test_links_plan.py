@@ -730,6 +730,11 @@ def test_what_brings_back_at_boot_comes_before_the_first_record_and_is_left_alon
     assert not service and rest
 
 
+def test_what_a_failed_first_run_has_left_goes_with_absent() -> None:
+    services, _rest = boot.apart(plan_bridges(bridges(bridge_entry(name="a")), {}))
+    assert not plan_bridges(bridges(named(name="a"), state="absent"), services.after).after
+
+
 def test_what_brings_back_at_boot_comes_last_where_records_of_before_were_left_without_it() -> None:
     request = bridges(bridge_entry(name="a"))
     left = {key: r for key, r in plan_bridges(request, {}).after.items() if key.name != layout.RESTORE}
