@@ -40,9 +40,6 @@ class Change:
     def ready(self) -> None:
         """Raises HostError if the host is not to be looked at now."""
 
-    def sweep(self) -> None:
-        """Removes what a run before this one has left unfinished."""
-
     def apply(self, plan: Plan) -> None:
         host.apply(plan)
 
@@ -133,7 +130,6 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
     subject.change.ready()
     if not module.check_mode:
         host.sweep()
-        subject.change.sweep()
     state = _read(subject)
     plan = subject.plan(request, state)
     for warning in subject.warnings(request, state):

@@ -62,8 +62,10 @@ def start(plan: Plan) -> None:
 
 
 def _runs_so(old: object, new: Unit) -> bool:
-    """Whether all that changes is what happens at boot, or what systemd has loaded: that its unit file is another than before, a
-    process says itself. A socket takes no reload, and nobody likes a restart for nothing."""
+    """Whether all that changes is what happens at boot, or what systemd has loaded.
+
+    What a DHCP server runs with it has noted itself. A socket takes no reload, and nobody likes a restart for nothing.
+    """
     return isinstance(old, Unit) and replace(old, enabled=new.enabled, current=new.current) == new
 
 

@@ -104,11 +104,8 @@ class Move:
                 f" try again then{f', or undo it now, with {_SCRIPT} undo {token}' if token else ''}"
             )
 
-    def sweep(self) -> None:
-        """What is left of a change that was undone, when nobody came to ask what had become of it."""
-        files.remove_tree(layout.UPLINKS_PENDING)
-
     def apply(self, plan: Plan) -> None:
+        files.remove_tree(layout.UPLINKS_PENDING)  # of one that is over
         self._token = secrets.token_hex(8)
         _stage(plan)
         self._arm()

@@ -63,7 +63,7 @@ def apart(plan: Plan) -> tuple[Plan, Plan]:
     Started before that is written, they have nothing to bring back; after it, they would go through all that the run has made.
     """
     first = _has_records(plan.after) and not _has_records(plan.before)
-    services = {*_SERVICE, *_WATCH} if first else set()
+    services = plan.after.keys() & {*_SERVICE, *_WATCH} if first else set()
     return plan.part(services.__contains__), plan.part(lambda key: key not in services)
 
 

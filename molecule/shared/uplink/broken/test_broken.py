@@ -66,4 +66,6 @@ def test_the_host_is_back_at_once(host: Host, broken: Broken) -> None:
 def test_nothing_of_it_is_left(host: Host, broken: Broken) -> None:
     # A DHCP client that the way back has started stays in its unit, which systemd lists for as long.
     unit = re.compile(r"unit_files: [+-]vmnet-uplinks-\w+\.service transient")
-    assert [line for line in broken.left[host.name] if not unit.fullmatch(line)] == []
+    # Where the play has ended before the host was through, nobody was told, and the account of it stays for as long as /run.
+    account = "/run/vmnet-uplinks" if "it is putting" in broken.run.failures[host.name] else "\0"
+    assert [line for line in broken.left[host.name] if not unit.fullmatch(line) and account not in line] == []

@@ -27,6 +27,7 @@ class Action(uplinks.ActionModule):
         self.result = {"changed": changed, "diff": list(diff)}
         self.said: list[str] = []
         self.connection = 0
+        self.answer = "confirmed"
 
     def _execute_module(self, **_options: Any) -> dict[str, Any]:
         self.said.append("predict" if self._task.check_mode else "change")
@@ -38,7 +39,7 @@ class Action(uplinks.ActionModule):
             self.connection += 1
             return {"stdout": f"192.0.2.1 {self.connection}\n"}
         self.said.append(cmd.rpartition("/")[2])
-        return {"stdout": "confirmed\n"}
+        return {"stdout": f"{self.answer}\n"}
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +93,17 @@ def test_the_time_to_confirm_starts_when_the_module_returns(monkeypatch: pytest.
     )
     action.run()
     assert deadlines == [105.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [("undone", "it has put everything back"), ("undoing", "it is putting everything back")]
+)
+def test_a_host_that_is_still_putting_everything_back_is_not_said_to_have(
+    monkeypatch: pytest.MonkeyPatch, answer: str, expected: str
+) -> None:
+    clock = iter(range(0, 10000, 50))
+    monkeypatch.setattr(uplinks.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(uplinks.time, "sleep", lambda _seconds: None)
+    action = Action("ansible.builtin.ssh", ADDRESS)
+    action.answer = answer
+    assert expected in action.run()["msg"]

@@ -25,7 +25,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import
     new_tap,
     stable_mac,
 )
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, State, Unit, fill
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, State, Unit, by_key, fill
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan import boot
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import (
@@ -733,6 +733,16 @@ def test_what_brings_back_at_boot_comes_before_the_first_record_and_is_left_alon
 def test_what_a_failed_first_run_has_left_goes_with_absent() -> None:
     services, _rest = boot.apart(plan_bridges(bridges(bridge_entry(name="a")), {}))
     assert not plan_bridges(bridges(named(name="a"), state="absent"), services.after).after
+
+
+def test_a_unit_that_nothing_needs_any_more_goes_also_with_the_first_record() -> None:
+    watch = by_key(
+        [File(layout.unit_file(layout.WATCH_SOCKET), "x"), Unit(layout.WATCH_SOCKET, enabled=True, active=True)]
+    )
+    services, rest = boot.apart(plan_bridges(bridges(bridge_entry(name="a")), watch))
+    assert services.created
+    assert not services.removed
+    assert {resource.key for resource in rest.removed} == watch.keys()
 
 
 def test_what_brings_back_at_boot_comes_last_where_records_of_before_were_left_without_it() -> None:

@@ -1,0 +1,62 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd is asked for, by what has changed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import systemd
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Resource, Unit, by_key
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
+
+SERVER = Unit("vmnet-dhcp@vmnet8.service", enabled=True, active=True, started_with="a", reloaded_with="b")
+TEMPLATE = layout.unit_file(layout.DHCP_SERVICE)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands, without the program's path."""
+    commands: list[str] = []
+
+    def run(argv: list[str], **_options: Any) -> Any:
+        commands.append(" ".join(argv[1:]))
+        return SimpleNamespace(returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr(systemd, "run", run)
+    monkeypatch.setattr(systemd, "find", lambda name, _package: name)
+    return commands
+
+
+def unit(**values: Any) -> Unit:
+    return Unit(**{**SERVER.__dict__, **values})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([], [SERVER], ["enable --now -- vmnet-dhcp@vmnet8.service"]),
+        ([unit(current=False)], [SERVER], ["daemon-reload"]),
+        ([unit(started_with="x")], [SERVER], ["restart -- vmnet-dhcp@vmnet8.service"]),
+        ([unit(reloaded_with="x")], [SERVER], ["reload -- vmnet-dhcp@vmnet8.service"]),
+        ([unit(current=False, started_with="x")], [SERVER], ["daemon-reload", "restart -- vmnet-dhcp@vmnet8.service"]),
+        (
+            [File(TEMPLATE, "old"), unit(started_with="x")],
+            [File(TEMPLATE, "new"), SERVER],
+            ["daemon-reload", "restart -- vmnet-dhcp@vmnet8.service"],
+        ),
+        ([unit(enabled=False)], [SERVER], ["enable -- vmnet-dhcp@vmnet8.service"]),
+        ([SERVER], [SERVER], []),
+    ],
+    ids=["new", "not loaded", "restart", "reload", "not loaded and restart", "unit file", "enable", "nothing"],
+)
+def test_what_has_changed_decides_what_is_asked_for(
+    asked: list[str], before: list[Resource], after: list[Resource], expected: list[str]
+) -> None:
+    systemd.start(Plan(by_key(before), by_key(after)))
+    assert asked == expected
