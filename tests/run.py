@@ -36,7 +36,9 @@ LONG = ("uplink", "dhcp", "boot", "lifecycle", "nat", "dhcp_live")
 STEP_LIMIT = 40 * 60  # seconds; the slowest step takes a quarter of an hour beside others, so this one hangs
 STOP_GRACE = 60  # seconds that a step gets to take its own things down
 INTERRUPTED = "interrupted"
-TAIL = 80  # lines shown of a failed step's log
+TAIL = 80  # lines shown of a failed step's log, at the end of the run
+REASON = re.compile(r"(FAILED|ERROR) [\w./-]+\.py|fatal: |ERROR! ")  # what pytest and Ansible say of a failure, shown at once
+REASONS, REASON_WIDTH = 5, 400
 
 # "===== 3 passed, 1 skipped in 0.12s =====", also without the rule and inside another tool's output
 CLOSING = re.compile(r"(?:=+ )?(?P<counts>\d+ [a-z]+(?:, \d+ [a-z]+)*) in \d[\d.]*s(?: \([\d:]+\))?(?: =+)?")
@@ -293,6 +295,12 @@ def closing_lines(step: Step) -> list[re.Match[str]]:
     return [match for line in lines if (match := CLOSING.search(line))]
 
 
+def reasons(step: Step) -> list[str]:
+    """The lines of its log that say what has failed."""
+    lines = COLOUR.sub("", step.log.read_text(errors="replace")).splitlines()
+    return [f"         {line[:REASON_WIDTH]}" for line in lines if REASON.match(line)][-REASONS:]
+
+
 def run(chosen: list[Step], jobs: int) -> list[Running]:
     """Run them all; what needs a failed step is left out."""
     for directory in (LOGS, BUILD / "home"):
@@ -314,6 +322,8 @@ def run(chosen: list[Step], jobs: int) -> list[Running]:
                 each.close()
                 ended.append(each)
                 say("FAIL" if each.failure else "ok", f"{each.step.name}  {each.seconds:.1f} s")
+                if each.failure:
+                    print("\n".join(reasons(each.step)), flush=True)
             time.sleep(0.05)
     except KeyboardInterrupt:
         # A second Ctrl-C must not leave hosts behind.

@@ -158,9 +158,10 @@ lines() {
         function say(text) { if (aloud == "aloud" && !said[text]++) print "<3>vmnet: " text > "/dev/stderr" }
         function ends() { if (link && !complete) say(link " is only half in its file, and stays down") }
         !batch && /^$/ { batch = 1; next }
-        !batch { split($2, n, /[:@]/); there[n[1]] = 1; if ($0 ~ /alias vmnet:/) ours[n[1]] = 1; next }
+        !batch { split($2, n, /[:@]/); if ($0 ~ /alias vmnet:/) ours[n[1]] = 1 }
+        !batch { if (!index(later, " " n[1] " ")) there[n[1]] = 1; next }
         /^# / { ends(); link = $2; created = complete = 0; next }
-        index(later, " " link " ") && !there[link] { complete = 1; next }
+        index(later, " " link " ") { complete = 1; next }
         /^#uplink / { ours[link] = 1 }  # made by the network manager of the host, which cannot mark it
         /^#/ { next }
         { dev = ""; for (i = 1; i < NF; i++) if ($i == "dev") dev = $(i + 1) }
@@ -195,7 +196,15 @@ links() {
 # The bridges that a network manager of the host makes, which need not take one for its own that was there before.
 left_to_managers() { batches quietly | awk '/^#moved / { print $3 }'; }
 
-# The interfaces that somebody else makes, and that are not there yet.
+# NetworkManager makes a bridge first and takes it then, if nobody has put a port into it; if somebody has, it gives it no address.
+# A device that it activates is in state 40 or more (NMDeviceState); exit status 8 is that it does not run (nmcli(1)).
+is_taken() {
+    grep -qs "^interface-name=$1\$" /etc/NetworkManager/system-connections/* /run/NetworkManager/system-connections/* || return 0
+    state=$(nmcli --get-values GENERAL.STATE device show "$1" 2> /dev/null) || return $(($? != 8))
+    [ "${state%% *}" -ge 40 ]
+}
+
+# The interfaces that somebody else makes, and that are not ready yet.
 awaited() {
     { ip -o link show; echo; batches quietly; } | awk '
         !batch && /^$/ { batch = 1; next }
@@ -205,6 +214,7 @@ awaited() {
         first { first = 0; if (!/^(link add|tuntap add) /) made[link] = 0; wanted[link] = 1 }
         { for (i = 1; i < NF; i++) if ($i == "dev") wanted[$(i + 1)] = 1 }
         END { for (link in wanted) if (!there[link] && (!made[link] || others[link])) print link }'
+    for bridge in $(left_to_managers); do is_taken "$bridge" || echo "$bridge"; done
 }
 
 # Network cards may come late, but only while the host boots.
