@@ -37,7 +37,8 @@ STEP_LIMIT = 40 * 60  # seconds; the slowest step takes a quarter of an hour bes
 STOP_GRACE = 60  # seconds that a step gets to take its own things down
 INTERRUPTED = "interrupted"
 TAIL = 80  # lines shown of a failed step's log, at the end of the run
-REASON = re.compile(r"(FAILED|ERROR) [\w./-]+\.py|fatal: |ERROR! ")  # what pytest and Ansible say of a failure, shown at once
+# What pytest and Ansible say of a failure, shown at once.
+REASON = re.compile(r"(FAILED|ERROR) [\w./-]+\.py|fatal: |ERROR! ")
 REASONS, REASON_WIDTH = 5, 400
 
 # "===== 3 passed, 1 skipped in 0.12s =====", also without the rule and inside another tool's output
