@@ -164,7 +164,8 @@ lines() {
         index(later, " " link " ") { complete = 1; next }
         /^#uplink / { ours[link] = 1 }  # made by the network manager of the host, which cannot mark it
         /^#/ { next }
-        { dev = ""; for (i = 1; i < NF; i++) if ($i == "dev") dev = $(i + 1) }
+        { dev = master = ""; for (i = 1; i < NF; i++) if ($i == "dev") dev = $(i + 1); else if ($i == "master") master = $(i + 1) }
+        master && index(later, " " master " ") { next }
         $0 == "link set dev " link " up" { complete = 1 }
         /^(link add|tuntap add) / {
             created = 1
