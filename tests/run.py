@@ -38,7 +38,7 @@ STOP_GRACE = 60  # seconds that a step gets to take its own things down
 INTERRUPTED = "interrupted"
 TAIL = 80  # lines shown of a failed step's log, at the end of the run
 # What pytest and Ansible say of a failure, shown at once.
-REASON = re.compile(r"(FAILED|ERROR) [\w./-]+\.py|fatal: |ERROR! ")
+REASON = re.compile(r"(FAILED|ERROR) [\w./-]+\.py|fatal: |ERROR! |\[ERROR\]: ")
 REASONS, REASON_WIDTH = 5, 400
 
 # "===== 3 passed, 1 skipped in 0.12s =====", also without the rule and inside another tool's output
@@ -299,7 +299,7 @@ def closing_lines(step: Step) -> list[re.Match[str]]:
 def reasons(step: Step) -> list[str]:
     """The lines of its log that say what has failed."""
     lines = COLOUR.sub("", step.log.read_text(errors="replace")).splitlines()
-    return [f"         {line[:REASON_WIDTH]}" for line in lines if REASON.match(line)][-REASONS:]
+    return [line[:REASON_WIDTH] for line in lines if REASON.match(line)][-REASONS:]
 
 
 def run(chosen: list[Step], jobs: int) -> list[Running]:
@@ -323,8 +323,8 @@ def run(chosen: list[Step], jobs: int) -> list[Running]:
                 each.close()
                 ended.append(each)
                 say("FAIL" if each.failure else "ok", f"{each.step.name}  {each.seconds:.1f} s")
-                if each.failure:
-                    print("\n".join(reasons(each.step)), flush=True)
+                for line in reasons(each.step) if each.failure else []:
+                    print(f"{'':9}{line}", flush=True)
             time.sleep(0.05)
     except KeyboardInterrupt:
         # A second Ctrl-C must not leave hosts behind.

@@ -197,15 +197,20 @@ links() {
 # The bridges that a network manager of the host makes, which need not take one for its own that was there before.
 left_to_managers() { batches quietly | awk '/^#moved / { print $3 }'; }
 
-# NetworkManager makes a bridge first and takes it then, if nobody has put a port into it; if somebody has, it gives it no address.
-# A device that it activates is in state 40 or more (NMDeviceState); exit status 8 is that it does not run (nmcli(1)).
-is_taken() {
-    grep -qs "^interface-name=$1\$" /etc/NetworkManager/system-connections/* /run/NetworkManager/system-connections/* || return 0
-    state=$(nmcli --get-values GENERAL.STATE device show "$1" 2> /dev/null) || return $(($? != 8))
-    [ "${state%% *}" -ge 40 ]
+# Those that NetworkManager has not taken yet. It makes a bridge first and takes it then, if nobody has put a port into it; if
+# somebody has, it gives it no address. A device that it activates is in state 40 or more (NMDeviceState); exit status 8 is that
+# NetworkManager does not run (nmcli(1)).
+untaken() {
+    command -v nmcli > /dev/null || return
+    for bridge in $(batches quietly | awk '/^#moved / && $4 ~ /^(networkmanager|netplan)$/ { print $3 }'); do
+        grep -qsxF "interface-name=$bridge" \
+            /etc/NetworkManager/system-connections/* /run/NetworkManager/system-connections/* || continue
+        state=$(timeout 5 nmcli --get-values GENERAL.STATE device show "$bridge" 2> /dev/null)
+        [ $? -eq 8 ] || [ "${state%% *}" -ge 40 ] 2> /dev/null || echo "$bridge"
+    done
 }
 
-# The interfaces that somebody else makes, and that are not ready yet.
+# The interfaces that somebody else makes, and that are not there yet.
 awaited() {
     { ip -o link show; echo; batches quietly; } | awk '
         !batch && /^$/ { batch = 1; next }
@@ -215,7 +220,12 @@ awaited() {
         first { first = 0; if (!/^(link add|tuntap add) /) made[link] = 0; wanted[link] = 1 }
         { for (i = 1; i < NF; i++) if ($i == "dev") wanted[$(i + 1)] = 1 }
         END { for (link in wanted) if (!there[link] && (!made[link] || others[link])) print link }'
-    for bridge in $(left_to_managers); do is_taken "$bridge" || echo "$bridge"; done
+}
+
+# Wait until a function has nothing to print, so many seconds at most.
+wait_for() {
+    end=$(($(date +%s) + $2))
+    while [ -n "$($1)" ] && [ "$(date +%s)" -lt $end ]; do sleep 0.2; done
 }
 
 # Network cards may come late, but only while the host boots.
@@ -254,14 +264,13 @@ else
     docker
 fi
 if [ "${1:-all}" = all ]; then
-    if [ -n "$(awaited)" ] && booting; then
+    if [ -n "$(untaken; awaited)" ] && booting; then
         later=" $(left_to_managers | tr '\n' ' ')"
         links quietly 2> /dev/null  # what is wrong then is said below
         later=
-        for _ in $(seq 50); do
-            [ -z "$(awaited)" ] && break
-            sleep 0.2
-        done
+        wait_for untaken 30
+        wait_for awaited 10
+        for bridge in $(untaken); do complain "NetworkManager has not taken $bridge, and may leave it without addresses"; done
     fi
     links aloud
     for checksum in /etc/vmnet/dhcp/*/checksum.tc; do
