@@ -87,7 +87,7 @@ def cpu_of_bed(made: Bed) -> float:
 def calculated(cpu: float, one: float) -> str:
     """For fleets that nobody has run."""
     rows = [
-        f"{size:,} hosts take {size * cpu / cores / 60:,.0f} minutes from a controller with {cores} cores"
+        f"{size:,} hosts take {size * cpu / cores / 60:,.0f} min from a controller with {cores} cores"
         for size in (1000, 10000)
         for cores in (2, 16)
     ]
