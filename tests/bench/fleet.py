@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A fleet: the role on 1, 10 and 20 hosts, what each costs the controller, and what that means for thousands.
+"""A fleet: the role on 1, 10 and more hosts, what each costs the controller, and what that means for thousands.
 
 Hosts of the test bed with two NAT networks each; a second run with nothing to do, which is what a fleet's controller does most.
 Wall time is divided by the number of hosts. The controller's processor time is Ansible's with its workers and SSH clients; that of
 the hosts is counted by their control groups. Controller and hosts share this machine's processors, so both are in the wall time;
 of a controller by itself only the first is. Nobody has run this for 1,000 or 10,000 hosts: those figures are calculated. With
-VMNET_BENCH_HOSTS=50 there are so many hosts, which takes long on a small machine: each host is a whole systemd to boot.
+VMNET_BENCH_HOSTS=50 there are 50 in place of 20, which takes long on a small machine: each host is a whole systemd to boot.
 """
 
 from __future__ import annotations

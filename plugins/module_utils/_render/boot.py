@@ -194,9 +194,6 @@ links() {
     lines "$1" | grep -E '^address | up$' | ip -force -batch -
 }
 
-# The bridges that a network manager of the host makes, which need not take one for its own that was there before.
-left_to_managers() { batches quietly | awk '/^#moved / { print $3 }'; }
-
 # Those that NetworkManager has not taken yet. It makes a bridge first and takes it then, if nobody has put a port into it; if
 # somebody has, it gives it no address. A device that it activates is in state 40 or more (NMDeviceState); exit status 8 is that
 # NetworkManager does not run (nmcli(1)).
@@ -205,7 +202,7 @@ untaken() {
     for bridge in $(batches quietly | awk '/^#moved / && $4 ~ /^(networkmanager|netplan)$/ { print $3 }'); do
         grep -qsxF "interface-name=$bridge" \
             /etc/NetworkManager/system-connections/* /run/NetworkManager/system-connections/* || continue
-        state=$(timeout 5 nmcli --get-values GENERAL.STATE device show "$bridge" 2> /dev/null)
+        state=$(timeout -k 1 5 nmcli --get-values GENERAL.STATE device show "$bridge" 2> /dev/null)
         [ $? -eq 8 ] || [ "${state%% *}" -ge 40 ] 2> /dev/null || echo "$bridge"
     done
 }
@@ -222,10 +219,13 @@ awaited() {
         END { for (link in wanted) if (!there[link] && (!made[link] || others[link])) print link }'
 }
 
+# Seconds since the kernel was started: the time of day may jump while the host boots.
+uptime() { cut -d. -f1 /proc/uptime; }
+
 # Wait until a function has nothing to print, so many seconds at most.
 wait_for() {
-    end=$(($(date +%s) + $2))
-    while [ -n "$($1)" ] && [ "$(date +%s)" -lt $end ]; do sleep 0.2; done
+    end=$(($(uptime) + $2))
+    while [ -n "$($1)" ] && [ "$(uptime)" -lt $end ]; do sleep 0.2; done
 }
 
 # Network cards may come late, but only while the host boots.
@@ -264,8 +264,9 @@ else
     docker
 fi
 if [ "${1:-all}" = all ]; then
-    if [ -n "$(untaken; awaited)" ] && booting; then
-        later=" $(left_to_managers | tr '\n' ' ')"
+    late=$(untaken; awaited)
+    if [ -n "$late" ] && booting; then
+        later=" $(echo "$late" | tr '\n' ' ')"
         links quietly 2> /dev/null  # what is wrong then is said below
         later=
         wait_for untaken 30
