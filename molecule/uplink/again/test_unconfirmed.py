@@ -62,7 +62,8 @@ def judge(outcomes: Outcomes, host: Host) -> None:
         raise error
 
 
-@pytest.fixture(scope="module", params=["auto", "none"])
+# Of the session: of a module, pytest would go through both with one host after the other, on all hosts each time.
+@pytest.fixture(scope="session", params=["auto", "none"])
 def unconfirmed(bed: Bed, request: pytest.FixtureRequest) -> Outcomes:
     return everywhere(bed, partial(nobody_confirms, request.param))
 

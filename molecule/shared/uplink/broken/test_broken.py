@@ -34,7 +34,8 @@ def patience(host: Host) -> int:
     return 30 if host.machine.own_kernel else 8
 
 
-@pytest.fixture(scope="module", params=["closed to new connections", "cut off"])
+# Of the session: of a module, pytest would go through both with one host after the other, and break them all each time.
+@pytest.fixture(scope="session", params=["closed to new connections", "cut off"])
 def broken(scenario: Scenario, bed: Bed, request: pytest.FixtureRequest) -> Broken:
     networks = {
         name: [network | {"confirm_timeout": patience(host)} for network in scenario.networks(name)]
