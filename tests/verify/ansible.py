@@ -14,6 +14,8 @@ from typing import Any
 
 from .scenario import Scenario
 
+LIMIT = 600  # seconds after which a run hangs; two emulated processors that are busy otherwise need more than 200
+
 
 @dataclass(frozen=True)
 class Run:
@@ -47,7 +49,7 @@ def run_playbook(playbook: str, inventory: Path, *, check: bool = False, **varia
     argv = ["ansible-playbook", f"--inventory={inventory}", "--diff", playbook, "--extra-vars", json.dumps(variables)]
     before = len(recorded())
     done = subprocess.run(
-        [*argv, *(["--check"] if check else [])], capture_output=True, text=True, timeout=300, check=False
+        [*argv, *(["--check"] if check else [])], capture_output=True, text=True, timeout=LIMIT, check=False
     )
     runs = recorded()
     assert len(runs) == before + 1, f"{' '.join(argv)}\n{done.stdout}{done.stderr}"
@@ -61,7 +63,7 @@ def run_module(inventory: Path, host: str, module: str, **arguments: Any) -> dic
         [*argv, "--args", json.dumps(arguments)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LIMIT,
         check=False,
         env={name: value for name, value in os.environ.items() if name != "ANSIBLE_CALLBACKS_ENABLED"},
     )
