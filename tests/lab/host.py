@@ -152,9 +152,9 @@ class Host(Node):
         except LabError as error:
             found = self.run("ip address; ip route; ss -lnt; journalctl -b", check=False).stdout
             raise LabError(f"{error}; on the host:\n{found}") from None
-        # Its own IPv6 addresses come when the kernel has seen that nobody else has them, and a router's when it tells them. Until
-        # then no two snapshots are alike. One that never comes is for a test to find.
-        wanted = ("local fe80:", self.address6) if self.machine.dhcp else ("local fe80:",)
+        # Its own IPv6 addresses, a static one too, come when the kernel has seen that nobody else has them, each at a moment of
+        # its own. Until then no two snapshots are alike. One that never comes is for a test to find.
+        wanted = ("local fe80:", f"local {self.address6} ")
         deadline = time.monotonic() + _IPV6_PATIENCE
         while time.monotonic() < deadline:
             found = self.run(_IPV6.format(uplink=self.uplink), check=False).stdout
