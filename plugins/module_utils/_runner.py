@@ -20,6 +20,7 @@ from ansible.module_utils.common.respawn import has_respawned, probe_interpreter
 
 from . import _diff
 from ._backends import command, host, lock, systemd
+from ._backends.backend import Backend
 from ._model import layout, net
 from ._model.errors import HostError, InputError
 from ._model.fields import Fields, entries
@@ -40,8 +41,8 @@ class Change:
     def ready(self) -> None:
         """Raises HostError if the host is not to be looked at now."""
 
-    def apply(self, plan: Plan) -> None:
-        host.apply(plan)
+    def apply(self, plan: Plan, backends: Sequence[Backend]) -> None:
+        host.apply(plan, backends)
 
     def undo(self) -> str:
         return ""
@@ -53,7 +54,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a module manages, and the pure functions that know how.
+    """What a module manages, the parts of the host that this is about, and the pure functions that know how.
 
     ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
     host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
@@ -63,7 +64,7 @@ class Subject:
 
     option: str
     key: str
-    reads: Sequence[str]
+    backends: Sequence[Backend]
     parse: Callable[[list[Fields], bool], Sequence[Any]]
     plan: Callable[[Request, State], Plan]
     show: Callable[[Request, State], list[dict[str, Any]]]
@@ -71,7 +72,6 @@ class Subject:
     afterwards: Callable[[Plan], None] = lambda plan: None
     warnings: Callable[[Request, State], Sequence[str]] = lambda request, state: ()
     change: Any = field(default_factory=Change)
-    sysctls: Sequence[str] = ()
     needs_pyroute2: bool = False
     also: Callable[[], Mapping[str, Any]] = dict
 
@@ -129,21 +129,21 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
 def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
     subject.change.ready()
     if not module.check_mode:
-        host.sweep()
-    state = _read(subject)
+        host.sweep(subject.backends)
+    state = host.read(subject.backends)
     plan = subject.plan(request, state)
     for warning in subject.warnings(request, state):
         module.warn(warning)
     result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}
     result.update(subject.also())
     if plan:
-        host.require_features(plan)
+        host.require_features(plan, subject.backends)
     if plan and not module.check_mode:
         subject.require(request, plan, state)
         try:
-            subject.change.apply(plan)
+            subject.change.apply(plan, subject.backends)
             subject.afterwards(plan)
-            left = subject.plan(request, _read(subject))
+            left = subject.plan(request, host.read(subject.backends))
             if left:
                 raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(left)))
         except (HostError, OSError) as error:
@@ -153,10 +153,6 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
             raise
         result.update(subject.change.result())
     return result
-
-
-def _read(subject: Subject) -> State:
-    return host.read(subject.reads, subject.sysctls)
 
 
 def _request(module: AnsibleModule, subject: Subject) -> Request:

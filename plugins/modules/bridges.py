@@ -179,6 +179,7 @@ bridges:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.links import LINKS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import (
@@ -228,7 +229,7 @@ def main() -> None:
         Subject(
             "bridges",
             key="name",
-            reads=("link",),
+            backends=(LINKS,),
             parse=parse,
             plan=plan_bridges,
             show=show_links(Bridge),

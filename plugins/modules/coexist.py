@@ -128,7 +128,7 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbours import require
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbours import NEIGHBOURS, require
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import HOW, MODES, Network
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.coexist import plan_coexist, show
@@ -166,11 +166,10 @@ def main() -> None:
     how = module.params["coexist"]
     looks = how != "off" or module.params["state"] == "absent"
     plan = plan_coexist(how)
-    reads = ("grant",) if looks else ()
     subject = Subject(
         "networks",
         key="bridge",
-        reads=reads,
+        backends=(NEIGHBOURS,) if looks else (),
         parse=parse,
         plan=plan,
         show=show,

@@ -457,6 +457,7 @@ dhcp:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dhcp import SERVERS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dnsmasq import require
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import (
     CHECKSUM_FIXES,
@@ -539,7 +540,7 @@ def main() -> None:
     subject = Subject(
         "dhcp",
         key="bridge",
-        reads=("leases", "service"),
+        backends=(SERVERS,),
         parse=parse_networks,
         plan=plan_dhcp,
         show=show_dhcp,

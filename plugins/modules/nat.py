@@ -118,6 +118,8 @@ nat:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.addresses import INTERFACES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import packet_filter
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat, from_elements
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
@@ -161,12 +163,11 @@ def main() -> None:
         Subject(
             "nat",
             key="bridge",
-            reads=("element", "interface"),
+            backends=(packet_filter(SYSCTLS), INTERFACES),
             parse=parse,
             plan=plan,
             show=show_networks("nat", from_elements),
             require=require_uplinks,
-            sysctls=SYSCTLS,
         ),
     )
 

@@ -150,6 +150,8 @@ policies:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.addresses import ADDRESSES, INTERFACES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import packet_filter
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import MODES, Policy, from_elements
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
@@ -197,12 +199,11 @@ def main() -> None:
         Subject(
             "policies",
             key="bridge",
-            reads=("element", "interface", "address"),
+            backends=(packet_filter(SYSCTLS), INTERFACES, ADDRESSES),
             parse=parse,
             plan=plan,
             show=show,
             require=require_uplinks,
-            sysctls=SYSCTLS,
         ),
     )
 

@@ -141,6 +141,8 @@ port_forwards:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import packet_filter
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.sockets import SOCKETS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import (
     PROTOCOLS,
@@ -196,17 +198,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     plan = plan_filter("port_forwards", replaces_listener)
+    sysctls = [*SYSCTLS, *(route_localnet(entry["bridge"]) for entry in module.params["port_forwards"])]
     subject = Subject(
         "port_forwards",
         key="listen",
-        reads=("element", "socket"),
+        backends=(packet_filter(sysctls), SOCKETS),
         parse=parse,
         plan=plan,
         show=show_forwards,
         require=require_targets,
         afterwards=forget_flows,
         warnings=shadowed,
-        sysctls=[*SYSCTLS, *(route_localnet(entry["bridge"]) for entry in module.params["port_forwards"])],
         needs_pyroute2=True,
     )
     run(module, subject)

@@ -184,6 +184,7 @@ taps:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.accounts import resolve
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.links import LINKS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Tap
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_taps, require_bridges, show_links
@@ -233,7 +234,7 @@ def main() -> None:
     subject = Subject(
         "taps",
         key="name",
-        reads=("link",),
+        backends=(LINKS,),
         parse=parse,
         plan=plan_taps,
         show=show_links(Tap),

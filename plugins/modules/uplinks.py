@@ -132,6 +132,7 @@ uplinks:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import systemd, uplinks
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.links import LINKS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.uplink import (
@@ -181,7 +182,7 @@ def main() -> None:
         Subject(
             "uplinks",
             key="name",
-            reads=("link", "station"),
+            backends=(LINKS, uplinks.STATIONS),
             parse=parse,
             plan=plan_uplinks,
             show=show_uplinks,

@@ -1,13 +1,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: The tapestry.vmnet authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The addresses that the host has, on whatever interface."""
+"""The interfaces that the host has, and the addresses on them."""
 
 from __future__ import annotations
 
 import json
+import socket
 
-from .._model.resource import Address
+from .._model.resource import Address, Interface
+from .backend import Backend
 from .command import find, run
 
 
@@ -19,3 +21,7 @@ def read() -> list[Address]:
         for entry in link.get("addr_info", ())
         if "local" in entry
     ]
+
+
+ADDRESSES = Backend(read=lambda _found: read())
+INTERFACES = Backend(read=lambda _found: [Interface(name) for _index, name in socket.if_nameindex()])

@@ -29,7 +29,8 @@ from .._model.links import (
 )
 from .._model.resource import Resource
 from .._plan.core import Plan
-from . import if_link, link_requests, sysctl, tuntap
+from . import if_link, link_requests, sysctl, tuntap, unmanaged
+from .backend import Backend
 from .command import find, is_installed, run
 from .netlink import GETADDR, GETLINK, Attribute, Netlink, attributes, connected, each_attribute, number, text
 
@@ -78,6 +79,8 @@ def require_features(plan: Plan) -> None:
 
 def apply(plan: Plan) -> None:
     """Removals first, then bridges, then taps: a port needs its bridge."""
+    if not plan.only(Bridge.kind, Tap.kind):
+        return
     bridges = [(old, new) for old, new in plan.only(Bridge.kind).pairs() if isinstance(new, Bridge)]
     taps = [(old, new) for old, new in plan.only(Tap.kind).pairs() if isinstance(new, Tap)]
     made_anew = [old for old, new in taps if isinstance(old, Tap) and not can_become(old, new)]
@@ -303,3 +306,16 @@ def _number(of: _Attributes, kind: int, default: int = 0) -> int:
 def _speaks_ipv6(name: str) -> bool:
     found = sysctl.read([f"net/ipv6/conf/{name}/disable_ipv6"])
     return bool(found) and found[0].value == "0"
+
+
+def _tell_and_apply(plan: Plan) -> None:
+    unmanaged.tell(plan)
+    apply(plan)
+
+
+LINKS = Backend(
+    read=lambda _found: [*read(), *unmanaged.read()],
+    require_features=require_features,
+    apply=_tell_and_apply,
+    settle=unmanaged.tell,
+)

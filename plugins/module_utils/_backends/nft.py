@@ -11,7 +11,7 @@ from typing import Any
 
 from .._model.errors import HostError
 from .._model.resource import Resource
-from .._model.ruleset import TABLE, Program
+from .._model.ruleset import TABLE, Counter, Element, Program
 from .._plan.core import Plan
 from .._render import ruleset
 from .command import find, is_installed, run
@@ -44,7 +44,8 @@ def read_others() -> list[str]:
 
 def apply(plan: Plan) -> None:
     """All or nothing: where nft refuses any of it, the kernel keeps what it had."""
-    _nft("-f", "-", stdin=ruleset.transaction(plan))
+    if plan.only(Element.kind, Program.kind):
+        _nft("-f", "-", stdin=ruleset.transaction(plan.only(Element.kind, Program.kind, Counter.kind)))
 
 
 @lru_cache(maxsize=1)

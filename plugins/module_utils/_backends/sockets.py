@@ -10,6 +10,7 @@ import socket
 
 from .._model.net import Address
 from .._model.socket import Socket, parse
+from .backend import Backend
 from .command import find, is_installed, run
 
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78  # linux/in.h, linux/in6.h: also an address that the host does not have yet
@@ -42,3 +43,6 @@ def is_taken(protocol: str, address: Address, port: int, shared: bool = False) -
         except OSError as error:
             return error.errno == errno.EADDRINUSE
     return False
+
+
+SOCKETS = Backend(read=lambda _found: read())

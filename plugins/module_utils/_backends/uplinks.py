@@ -14,7 +14,7 @@ import secrets
 import shlex
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from .._model import layout
@@ -25,6 +25,7 @@ from .._model.uplink import Address, Station, Uplink
 from .._plan.core import Plan, of_kind
 from .._render import move, uplinks_script
 from . import files, managers, systemd
+from .backend import Backend
 from .command import find, run
 
 # Of the kernel's parameters for an interface, those about the host as a station on its network.
@@ -104,7 +105,7 @@ class Move:
                 f" try again then{f', or undo it now, with {_SCRIPT} undo {token}' if token else ''}"
             )
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, _backends: Sequence[Backend]) -> None:
         files.remove_tree(layout.UPLINKS_PENDING)  # of one that is over
         self._token = secrets.token_hex(8)
         _stage(plan)
@@ -276,3 +277,6 @@ def _value(parameter: str) -> Optional[str]:
             return stream.read().strip()
     except OSError:
         return None
+
+
+STATIONS = Backend(read=lambda _found: read())

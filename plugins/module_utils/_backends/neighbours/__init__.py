@@ -11,6 +11,7 @@ from ..._model.coexist import Grant
 from ..._model.foreign import Surroundings
 from ..._model.resource import Resource, State
 from ..._plan.core import Plan, Request
+from ..backend import Backend
 from . import docker, firewalld, rulesets, ufw
 
 _BRIDGE_NETFILTER = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
@@ -54,3 +55,6 @@ def _is_on(parameter: str) -> bool:
         return False
     with open(path, encoding="ascii") as stream:
         return stream.read().strip() == "1"
+
+
+NEIGHBOURS = Backend(read=lambda _found: read(), settle=apply)

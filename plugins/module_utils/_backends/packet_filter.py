@@ -1,0 +1,33 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packet filter, and the kernel parameters that it comes with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .._model import layout
+from .._model.resource import File, Key, Resource, State, Sysctl
+from .._plan.core import Plan
+from .._render.sysctls import parse
+from . import nft, sysctl
+from .backend import Backend
+
+
+def packet_filter(sysctls: Iterable[str] = ()) -> Backend:
+    """Elements and what was counted, the program, and these kernel parameters beside those that are recorded."""
+
+    def read(found: State) -> Iterator[Resource]:
+        yield from nft.read()
+        recorded = found.get(Key(File.kind, layout.SYSCTLS))
+        ours = parse(recorded.text) if isinstance(recorded, File) else {}
+        yield from sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *ours]))
+
+    return Backend(read=read, apply=_apply)
+
+
+def _apply(plan: Plan) -> None:
+    """The filter stands before anything may be forwarded."""
+    nft.apply(plan)
+    sysctl.apply(plan.only(Sysctl.kind))
