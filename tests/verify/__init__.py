@@ -9,7 +9,7 @@ from .foreign import foreign_rules
 from .guests import boot_guests, wait_for_ipv6
 from .scenario import Scenario, snapshots
 from .staged import KilledError, Staged
-from .talk import answers, ask, ask_all, name_server_answers, reached, seen_address, seen_port, serve, silent
+from .talk import answers, ask, ask_all, name_server_answers, once_more, reached, seen_address, seen_port, serve, silent
 
 __all__ = [
     "Client",
@@ -26,6 +26,7 @@ __all__ = [
     "left",
     "name_server_answers",
     "offered",
+    "once_more",
     "reached",
     "recorded",
     "refusals",

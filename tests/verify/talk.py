@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Sequence
 
 from lab import Guest, Node
@@ -26,13 +27,24 @@ def ask(
 
     A ping that comes back is "pong".
     """
-    # Datagrams may get lost, and a guest may be slow to begin: ask again.
-    for _try in range(2 if protocol == "tcp" else 5):
-        command = _command(address, port, protocol, source, source_port, patience=5 if protocol == "tcp" else 1)
+    # Datagrams may get lost, and a guest may be slow to begin: ask again. An error may come at once: then not at once.
+    tries, patience = (2, 5) if protocol == "tcp" else (5, 1)
+    command = _command(address, port, protocol, source, source_port, patience=patience)
+    for number in range(tries):
+        if number:
+            time.sleep(0.5)
         answer = who.run(command, check=False).lines
         if answer:
             return answer[0]
     return ""
+
+
+def once_more(who: Node | Guest, address: str, port: int, protocol: str = "tcp") -> str:
+    """How another try ends, for whoever has to find out why there was no answer: "after SECONDS s: ANSWER OR ERROR"."""
+    command = _command(address, port, protocol, "", 0, patience=5).replace("2>/dev/null", "2>&1")
+    started = time.monotonic()
+    said = who.run(command, check=False).stdout.strip()
+    return f"once more, after {time.monotonic() - started:.1f} s: {said or 'nothing'}"
 
 
 def answers(who: Node | Guest, address: str, port: int = 0, protocol: str = "tcp", *, source: str = "") -> bool:
