@@ -457,7 +457,7 @@ dhcp:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dhcp import SERVERS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dhcp import DHCP_SERVERS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dnsmasq import require
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import (
     CHECKSUM_FIXES,
@@ -540,7 +540,7 @@ def main() -> None:
     subject = Subject(
         "dhcp",
         key="bridge",
-        backends=(SERVERS,),
+        backends=(DHCP_SERVERS,),
         parse=parse_networks,
         plan=plan_dhcp,
         show=show_dhcp,

@@ -145,10 +145,10 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_fi
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.sockets import SOCKETS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import (
-    PROTOCOLS,
     PortForward,
     refuse_conflicts,
 )
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.socket import PROTOCOLS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
     SYSCTLS,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import MODES, SERVICES, Policy
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PROTOCOLS, PortForward
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PortForward
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.socket import PROTOCOLS
 from ansible_collections.tapestry.vmnet.tests.unit.support import forward, nat, policy
 
 BRIDGES = ("vmnet1", "vmnet8", "br-lan.5")

@@ -44,8 +44,9 @@ def _stop(plan: Plan) -> None:
     tc.remove(plan.only(ChecksumFix.kind))
 
 
-SERVICES = Backend(units=_units, read=_loaded)
-SERVERS = Backend(
+# Whether they run, and with what: for whoever only looks.
+DHCP_UNITS = Backend(units=_units, read=_loaded)
+DHCP_SERVERS = Backend(
     units=_units,
     read=_read,
     stop=_stop,

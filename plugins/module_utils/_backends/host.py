@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: The tapestry.vmnet authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host as one thing to read and to write: each kind of resource goes to its backend, in an order that is safe at any point."""
+"""The host as one thing to read and to write: its parts have backends, which are called in an order that is safe at any point."""
 
 from __future__ import annotations
 

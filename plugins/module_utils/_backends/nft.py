@@ -15,15 +15,14 @@ from .._model.ruleset import TABLE, Counter, Element, Program
 from .._plan.core import Plan
 from .._render import ruleset
 from .command import find, is_installed, run
-
-_SIGSEGV = -11
+from .nft_command import nft
 
 
 def read() -> list[Resource]:
     """The elements and counters of the table, and whether its program is as we wrote it; nothing where there is no table."""
     if not is_installed("nft"):
         return []  # then there is no table; a run that wants one fails when it comes to write it
-    listing = _nft("-j", "list", "table", *TABLE.split(), check=False)
+    listing = nft("-j", "list", "table", *TABLE.split(), check=False)
     if listing.returncode != 0:
         if "No such file or directory" in listing.stderr or "does not exist" in listing.stderr:
             return []
@@ -34,18 +33,10 @@ def read() -> list[Resource]:
     return [*found.elements, *found.counters, Program("vmnet", intact=found.program == written, edits=edits)]
 
 
-def read_others() -> list[str]:
-    """The listing of each table that is not ours."""
-    if not is_installed("nft"):
-        return []
-    names = [line.split()[1:] for line in _nft("list", "tables").stdout.splitlines() if line.startswith("table ")]
-    return [_nft("-j", "list", "table", *name).stdout for name in names if " ".join(name) != TABLE]
-
-
 def apply(plan: Plan) -> None:
     """All or nothing: where nft refuses any of it, the kernel keeps what it had."""
     if plan.only(Element.kind, Program.kind):
-        _nft("-f", "-", stdin=ruleset.transaction(plan.only(Element.kind, Program.kind, Counter.kind)))
+        nft("-f", "-", stdin=ruleset.transaction(plan.only(Element.kind, Program.kind, Counter.kind)))
 
 
 @lru_cache(maxsize=1)
@@ -54,19 +45,7 @@ def _as_written() -> Any:
 
     Listings are formatted differently from version to version, so the text itself cannot be compared.
     """
-    nft = shlex.quote(find("nft", "nftables"))
-    script = f"{nft} -f - && {nft} -j list table {TABLE}"
+    program = shlex.quote(find("nft", "nftables"))
+    script = f"{program} -f - && {program} -j list table {TABLE}"
     listing = run([find("unshare", "util-linux"), "--net", "sh", "-c", script], stdin=ruleset.program())
     return ruleset.read_listing(listing.stdout).program
-
-
-def _nft(*arguments: str, **options: Any) -> Any:
-    result = run([find("nft", "nftables"), *arguments], **{**options, "check": False})
-    if result.returncode == _SIGSEGV:
-        raise HostError(
-            "nft crashed while it read the host's ruleset. A newer nft has made sets there, from a container perhaps, that this one"
-            " cannot read; upgrade nftables on the host"
-        )
-    if result.returncode != 0 and options.get("check", True):
-        raise HostError(f"nft {' '.join(arguments)} failed, and nothing was changed: {result.stderr.strip()}")
-    return result

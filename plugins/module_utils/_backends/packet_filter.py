@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from .._model import layout
 from .._model.resource import File, Key, Resource, State, Sysctl
@@ -15,7 +15,7 @@ from . import nft, sysctl
 from .backend import Backend
 
 
-def packet_filter(sysctls: Iterable[str] = ()) -> Backend:
+def packet_filter(sysctls: Sequence[str] = ()) -> Backend:
     """Elements and what was counted, the program, and these kernel parameters beside those that are recorded."""
 
     def read(found: State) -> Iterator[Resource]:

@@ -14,8 +14,8 @@ from .errors import InputError
 from .fields import Fields
 from .policy import subnet_key
 from .ruleset import Element, element
+from .socket import PROTOCOLS, Socket
 
-PROTOCOLS = ("tcp", "udp", "sctp")
 LOOPBACK = "127.0.0.1"
 
 
@@ -135,6 +135,17 @@ class Parts(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         return self.address == LOOPBACK
+
+    def takes_from(self, socket: Socket) -> bool:
+        """Whether packets that the socket gets now would go to the guest."""
+        if (socket.protocol, socket.port) != (self.protocol, self.port):
+            return False
+        if socket.families:
+            return self.family in socket.families
+        own = net.address(socket.address)
+        if own.version != self.family:
+            return False
+        return self.address == str(own) or (self.address is None and not own.is_loopback)
 
 
 def parts(e: Element) -> Parts:

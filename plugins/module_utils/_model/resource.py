@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Resource:
-    """Base of all resources. ``kind`` tells which backend reads and writes it."""
+    """Base of all resources. ``kind`` tells what it is."""
 
     kind: ClassVar[str]
 

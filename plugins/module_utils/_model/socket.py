@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Optional
 
 from . import net
-from .port_forward import PROTOCOLS, Parts
 from .resource import Resource
+
+PROTOCOLS = ("tcp", "udp", "sctp")
 
 # As ss writes them: "*" is "::" with IPv4 in it.
 _WILDCARDS = {"*": (4, 6), "0.0.0.0": (4,), "::": (6,)}
@@ -31,21 +32,14 @@ class Socket(Resource):
 
     def listens_on(self, protocol: str, address: net.Address, port: int) -> bool:
         """Whether what is sent there comes to this socket."""
-        families = _WILDCARDS.get(self.address, ())
         return (self.protocol, self.port) == (protocol, port) and (
-            address.version in families if families else address == net.address(self.address)
+            address.version in self.families if self.families else address == net.address(self.address)
         )
 
-    def would_lose(self, forward: Parts) -> bool:
-        """Whether packets that this socket gets now would go to the forward's guest."""
-        if (self.protocol, self.port) != (forward.protocol, forward.port):
-            return False
-        if self.address in _WILDCARDS:
-            return forward.family in _WILDCARDS[self.address]
-        own = net.address(self.address)
-        if own.version != forward.family:
-            return False
-        return forward.address == str(own) or (forward.address is None and not own.is_loopback)
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The IP versions of which it listens on all addresses; none if it listens on one address."""
+        return _WILDCARDS.get(self.address, ())
 
     def __str__(self) -> str:
         return f"{self.process or 'a process of a container, or the kernel,'} listens on {self.name}"

@@ -170,7 +170,7 @@ def _refuse_taken(request: Request, new: list[Element], host: State) -> None:
     sockets = [r for r in host.values() if isinstance(r, Socket)]
     for e in new:
         forward = port_forward.parts(e) if e.module == "port_forwards" else None
-        loser = next((socket for socket in sockets if forward and socket.would_lose(forward)), None)
+        loser = next((socket for socket in sockets if forward and forward.takes_from(socket)), None)
         if forward and loser:
             raise HostError(
                 f"{request.at(forward.port)}.listen: {loser}, and would get nothing more; choose another port or address, or have it"
@@ -186,7 +186,7 @@ def shadowed(request: Request, host: State) -> list[str]:
         f"{request.at(forward.port)}: {socket}, but what is sent there goes to {forward.to_address}"
         for forward in forwards
         for socket in sockets
-        if socket.would_lose(forward)
+        if forward.takes_from(socket)
     ]
 
 

@@ -9,9 +9,10 @@ import os
 from collections.abc import Iterator
 
 from ..._model.foreign import Table
+from ..._model.ruleset import TABLE
 from ..._render import iptables, nftables
-from .. import nft
 from ..command import find, is_installed, run
+from ..nft_command import nft
 
 _FAMILIES = {"ip": ("iptables", "/proc/net/ip_tables_names"), "ip6": ("ip6tables", "/proc/net/ip6_tables_names")}
 _NO_INTERFACE = "lo"
@@ -39,7 +40,7 @@ def read(listings: Listings) -> Iterator[Table]:
             yield table
         if "(legacy)" not in own:
             yield from iptables.parse(other, family, legacy=True)
-    for listing in nft.read_others():
+    for listing in _tables_of_others():
         yield from (table for table in nftables.parse(listing) if (table.family, table.name) not in known)
 
 
@@ -56,6 +57,14 @@ def default_routes() -> Iterator[tuple[int, str]]:
             if set(row[destination]) == {"0"} and set(prefix) == {"0"} and row[interface] != _NO_INTERFACE:
                 yield family, row[interface]
                 break
+
+
+def _tables_of_others() -> list[str]:
+    """The listing of each table that is not ours."""
+    if not is_installed("nft"):
+        return []
+    names = [line.split()[1:] for line in nft("list", "tables").stdout.splitlines() if line.startswith("table ")]
+    return [nft("-j", "list", "table", *name).stdout for name in names if " ".join(name) != TABLE]
 
 
 def _has_content(path: str) -> bool:
