@@ -59,7 +59,7 @@ class Subject:
     ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
     host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
     ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
-    ``warnings`` are about the state that was found; ``change`` carries the plan out; ``also`` is returned beside the list.
+    ``warnings`` are about the state that was found; ``change`` carries the plan out; ``also`` is returned beside the list, about the state that was found.
     """
 
     option: str
@@ -73,7 +73,7 @@ class Subject:
     warnings: Callable[[Request, State], Sequence[str]] = lambda request, state: ()
     change: Any = field(default_factory=Change)
     needs_pyroute2: bool = False
-    also: Callable[[], Mapping[str, Any]] = dict
+    also: Callable[[Request, State], Mapping[str, Any]] = lambda request, state: {}
 
 
 def common_options(**options: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict
     for warning in subject.warnings(request, state):
         module.warn(warning)
     result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}
-    result.update(subject.also())
+    result.update(subject.also(request, state))
     if plan:
         host.require_features(plan, subject.backends)
     if plan and not module.check_mode:

@@ -124,14 +124,26 @@ missing:
   type: list
   elements: str
   sample: [nft]
+in_scope:
+  description:
+    - Which of the modules M(tapestry.vmnet.bridges), M(tapestry.vmnet.nat), M(tapestry.vmnet.policies), M(tapestry.vmnet.port_forwards),
+      M(tapestry.vmnet.taps) and M(tapestry.vmnet.uplinks) have something on the host in this scope.
+    - Another one has nothing to do if its list is empty, which is why the roles leave out some of them.
+  returned: success
+  type: list
+  elements: str
+  sample: [bridges, nat, policies]
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import marks
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbours import NEIGHBOURS, require
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import HOW, MODES, Network
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import State
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.coexist import plan_coexist, show
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.in_scope import recorded
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, missing, run
 
 
@@ -139,6 +151,11 @@ def parse(entries: list[Fields], present: bool) -> list[Network]:
     networks = [(entry.at, Network.parse(entry, present)) for entry in entries]
     refuse_duplicates((at, network.bridge, "the bridge") for at, network in networks)
     return [network for _at, network in networks]
+
+
+def in_scope(scope: str, state: State) -> list[str]:
+    """A tap says itself whose it is, also where somebody has removed the record of it."""
+    return sorted(recorded(scope, state) | ({"taps"} if scope in marks.of_taps() else set()))
 
 
 def main() -> None:
@@ -174,7 +191,7 @@ def main() -> None:
         plan=plan,
         show=show,
         require=require,
-        also=lambda: {"missing": missing()},
+        also=lambda request, state: {"missing": missing(), "in_scope": in_scope(request.scope, state)},
     )
     run(module, subject)
 

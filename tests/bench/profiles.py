@@ -15,6 +15,7 @@ Tasks = list[tuple[str, Mapping[str, object]]]
 _GUESTS = 1000
 _SCOPE = {"scope": "nat"}
 _MAKING = ("policies", "nat", "bridges", "taps", "port_forwards", "dhcp")
+_LEFT_OUT = ("taps", "port_forwards")  # by the role, where none are listed and the host has none
 _REMOVING = ("dhcp", "port_forwards", "taps", "bridges", "nat", "policies")
 
 
@@ -53,10 +54,11 @@ def guests(count: int) -> list[dict[str, object]]:
 
 
 def making(wanted: list[dict[str, object]]) -> Tasks:
-    """The role's module runs, as (module, options): see roles/nat/tasks/main.yml."""
+    """The role's module runs on a host without networks, as (module, options): see roles/nat/tasks/main.yml."""
     made = expand(wanted, "nat", None)
     look: dict[str, object] = {"networks": made["coexist"], "coexist": "report", **_SCOPE}
-    return [("coexist", look), *((module, {module: made[module], **_SCOPE}) for module in _MAKING)]
+    runs = [module for module in _MAKING if made[module] or module not in _LEFT_OUT]
+    return [("coexist", look), *((module, {module: made[module], **_SCOPE}) for module in runs)]
 
 
 def removing() -> Tasks:

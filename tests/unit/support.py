@@ -16,9 +16,8 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import
     OtherLink,
     Tap,
     Vlan,
-    alias,
-    owner,
 )
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.mark import alias, owner
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import Policy
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PortForward

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 
@@ -18,10 +19,15 @@ from .backend import Backend
 
 
 def _units(found: State) -> list[str]:
-    """Those of the networks that have files, and whatever else systemd has loaded of ours."""
+    """Those of the networks that have files, and those that run or are enabled without any.
+
+    A pattern would find the latter, too; but systemd takes its time for each unit, and would tell of most of them twice.
+    """
     files = [file.name for file in found.values() if isinstance(file, File)]
     networks = {os.path.basename(os.path.dirname(name)) for name in files if name.startswith(f"{layout.DHCP}/")}
-    return [*map(layout.dhcp_unit, sorted(networks)), layout.dhcp_unit("*")]
+    running = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
+    enabled = map(os.path.basename, glob.glob(layout.unit_file(f"*.wants/{layout.dhcp_unit('*')}")))
+    return sorted({*map(layout.dhcp_unit, [*networks, *running]), *enabled})
 
 
 def _loaded(found: State) -> Iterator[Unit]:

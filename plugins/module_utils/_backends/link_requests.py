@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 from .._model.errors import HostError
-from .._model.links import PORT_DEFAULTS, Bridge, Tap, Vlan, alias, first_mtu, trunk, vlan_ids
+from .._model.links import PORT_DEFAULTS, Bridge, Tap, Vlan, first_mtu, trunk, vlan_ids
+from .._model.mark import alias
 from . import if_link
 from .netlink import CREATE, DELADDR, DELLINK, GETLINK, NEWADDR, NEWLINK, SETLINK, Attribute, Request
 

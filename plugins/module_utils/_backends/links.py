@@ -19,14 +19,13 @@ from .._model.links import (
     PORT_DEFAULTS,
     Bridge,
     OtherLink,
-    Owner,
     Tap,
     Vlan,
     can_become,
     kernel_parameters,
-    owner,
     vlan_ranges,
 )
+from .._model.mark import Owner, owner
 from .._model.resource import Resource
 from .._plan.core import Plan
 from . import if_link, link_requests, sysctl, tuntap, unmanaged

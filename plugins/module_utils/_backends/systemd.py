@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -15,6 +16,9 @@ from .._model.resource import File, Unit
 from .._plan.core import Plan
 from .command import find, run
 
+# Services to start by one call. With five hundred of ours, systemd takes a fifth longer for each than with one hundred.
+_AT_ONCE = 100
+
 
 def is_running() -> bool:
     """Whether systemd is this host's service manager (sd_booted(3))."""
@@ -22,7 +26,7 @@ def is_running() -> bool:
 
 
 def read(names: Iterable[str]) -> list[Unit]:
-    """Those of the units that are enabled or active. A name may be a pattern for units that systemd has loaded."""
+    """Those of the units that are enabled or active."""
     properties = "Id,ActiveState,UnitFileState,NeedDaemonReload"
     shown = run([_systemctl(), "show", f"--property={properties}", "--", *names]).stdout
     result = []
@@ -47,17 +51,14 @@ def start(plan: Plan) -> None:
     """After the files are in place. What changed on disk is loaded, enabled, and started, restarted or reloaded."""
     wanted = [(old, new) for old, new in plan.only(Unit.kind).pairs() if isinstance(new, Unit)]
     enable = [(old, new) for old, new in wanted if new.enabled and not getattr(old, "enabled", False)]
-    # Enabling loads the unit files anew by itself, and can start at once: for new units, one call is all.
-    fresh = [new for old, new in enable if new.active and not getattr(old, "active", False)]
-    _systemctl_all("enable", fresh, "--now")
-    _systemctl_all("enable", [new for _old, new in enable if new not in fresh])
+    _systemctl_all("enable", [new for _old, new in enable])  # by which the unit files are loaded anew
     stale = any(isinstance(old, Unit) and not old.current for old, _new in wanted)
     if not enable and (stale or any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())):
         run([_systemctl(), "daemon-reload"])
     _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
-    running = [(old, new) for old, new in wanted if new.active and new not in fresh and not _runs_so(old, new)]
-    reload = [new for old, new in running if isinstance(old, Unit) and _takes_reload(old, new)]
-    _systemctl_all("restart", [new for _old, new in running if new not in reload])
+    other = [(old, new) for old, new in wanted if new.active and not _runs_so(old, new)]
+    reload = [new for old, new in other if isinstance(old, Unit) and _takes_reload(old, new)]
+    _systemctl_all("restart", [new for _old, new in other if new not in reload], at_once=_AT_ONCE)
     _systemctl_all("reload", reload)
 
 
@@ -74,13 +75,16 @@ def _takes_reload(old: Unit, new: Unit) -> bool:
     return replace(old, enabled=new.enabled, current=new.current, reloaded_with=new.reloaded_with) == new
 
 
-def _systemctl_all(verb: str, units: list[Unit], *options: str) -> None:
-    """Raises HostError with the last words of the units that failed."""
+def _systemctl_all(verb: str, units: list[Unit], at_once: int = sys.maxsize) -> None:
+    """Raises HostError with the last words of the units that failed; the others have been started all the same."""
     names = [unit.name for unit in units]
-    if names:
-        result = run([_systemctl(), verb, *options, "--", *names], check=False)
+    said = []
+    for start in range(0, len(names), at_once):
+        result = run([_systemctl(), verb, "--", *names[start : start + at_once]], check=False)
         if result.returncode != 0:
-            raise HostError(f"{result.stderr.strip()}\n{_why(names)}")
+            said.append(result.stderr.strip())
+    if said:
+        raise HostError("\n".join([*said, _why(names)]))
 
 
 def _why(names: list[str]) -> str:

@@ -16,8 +16,8 @@ from typing import ClassVar, Optional
 from . import net, policy
 from .fields import Fields
 from .foreign import Packet
+from .mark import MARK
 from .resource import Resource
-from .ruleset import MARK
 
 MODES = (*policy.MODES, "bridged")
 HOW = ("auto", "report", "off")

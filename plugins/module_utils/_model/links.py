@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Optional
-from urllib.parse import quote, unquote
+from typing import Any, ClassVar, Optional
 
 from . import net
 from .errors import InputError
@@ -20,32 +19,6 @@ DEFAULT_MTU = 1500
 DEFAULT_PVID = 1
 MAX_PORTS = 1023  # of a bridge; BR_MAX_PORTS in the kernel's net/bridge/br_private.h
 MAX_ALIAS = 255  # bytes; IFALIASZ in linux/if.h
-MARK = "vmnet:"
-ADOPTED = "adopted"
-
-
-class Owner(NamedTuple):
-    """Whose a link is. ``label`` is the alias that an adopted one had before, and has again when it is released."""
-
-    scope: Optional[str] = None
-    adopted: bool = False
-    label: str = ""
-
-
-def alias(scope: Optional[str], adopted: bool = False, label: str = "") -> str:
-    """The interface alias that says whose a link is: ``vmnet:<scope>``, or ``vmnet:<scope> adopted <label>``."""
-    if not scope:
-        return label
-    words = [f"{MARK}{scope}", *([ADOPTED, quote(label, safe="")] if adopted else [])]
-    return " ".join(words).rstrip()
-
-
-def owner(link_alias: str) -> Owner:
-    """The inverse of ``alias``."""
-    if not link_alias.startswith(MARK):
-        return Owner(label=link_alias)
-    scope, adopted, label = [*link_alias[len(MARK) :].split(" "), "", ""][:3]
-    return Owner(scope, adopted == ADOPTED, unquote(label))
 
 
 def stable_mac(machine_id: str, name: str) -> str:

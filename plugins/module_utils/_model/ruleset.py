@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Optional
 
+from .mark import MARK
 from .resource import Resource
 
 TABLE = "inet vmnet"
-MARK = "vmnet:"
 
 
 class SetType(NamedTuple):

@@ -21,12 +21,12 @@ from .._model.links import (
     OtherLink,
     Tap,
     Vlan,
-    alias,
     can_become,
     kernel_parameters,
     new_bridge,
     new_tap,
 )
+from .._model.mark import alias
 from .._model.resource import File, Key, Resource, State, Unit, fill
 from .._render import batch, unmanaged, uplinks
 from . import boot

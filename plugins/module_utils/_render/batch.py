@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from .._model.links import DEFAULT_PVID, Bridge, Tap, Vlan, alias, first_mtu, owner, trunk
+from .._model.links import DEFAULT_PVID, Bridge, Tap, Vlan, first_mtu, trunk
+from .._model.mark import alias, owner
 
 _ON_OFF = {"on": True, "off": False}
 

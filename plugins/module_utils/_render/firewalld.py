@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from .._model.coexist import firewalld_name
-from .._model.ruleset import MARK
+from .._model.mark import MARK
 
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 _INTERFACE = re.compile(r"""<interface\s[^>]*?name\s*=\s*["']([^"']+)["']""")

@@ -11,8 +11,8 @@ import re
 
 from ..._model import layout
 from ..._model.errors import HostError
+from ..._model.mark import MARK
 from ..._model.resource import File
-from ..._model.ruleset import MARK
 from ..._plan.core import Plan
 from ..._render import firewalld
 from .. import files, systemd

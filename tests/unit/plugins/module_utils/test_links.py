@@ -19,14 +19,13 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import
     Bridge,
     Tap,
     Vlan,
-    alias,
     new_bridge,
     new_tap,
-    owner,
     stable_mac,
     vlan_ids,
     vlan_ranges,
 )
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.mark import alias, owner
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import fill
 from ansible_collections.tapestry.vmnet.plugins.module_utils._render import batch
 from ansible_collections.tapestry.vmnet.tests.unit.support import bridge_entry, tap_entry

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import systemd
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Resource, Unit, by_key
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
 
@@ -21,12 +22,13 @@ TEMPLATE = layout.unit_file(layout.DHCP_SERVICE)
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands, without the program's path."""
+    """The commands, without the program's path. What is about a unit called bad fails."""
     commands: list[str] = []
 
     def run(argv: list[str], **_options: Any) -> Any:
         commands.append(" ".join(argv[1:]))
-        return SimpleNamespace(returncode=0, stdout="", stderr="")
+        fails = "vmnet-dhcp@bad.service" in argv and argv[1] == "restart"
+        return SimpleNamespace(returncode=int(fails), stdout="", stderr="bad does not start" if fails else "")
 
     monkeypatch.setattr(systemd, "run", run)
     monkeypatch.setattr(systemd, "find", lambda name, _package: name)
@@ -40,7 +42,7 @@ def unit(**values: Any) -> Unit:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ([], [SERVER], ["enable --now -- vmnet-dhcp@vmnet8.service"]),
+        ([], [SERVER], ["enable -- vmnet-dhcp@vmnet8.service", "restart -- vmnet-dhcp@vmnet8.service"]),
         ([unit(current=False)], [SERVER], ["daemon-reload"]),
         ([unit(started_with="x")], [SERVER], ["restart -- vmnet-dhcp@vmnet8.service"]),
         ([unit(reloaded_with="x")], [SERVER], ["reload -- vmnet-dhcp@vmnet8.service"]),
@@ -60,3 +62,16 @@ def test_what_has_changed_decides_what_is_asked_for(
 ) -> None:
     systemd.start(Plan(by_key(before), by_key(after)))
     assert asked == expected
+
+
+def test_very_many_are_enabled_by_one_call_and_started_by_some_and_one_that_fails_does_not_keep_the_others(
+    asked: list[str],
+) -> None:
+    names = ["bad", *(f"vn{number}" for number in range(249))]
+    units = [unit(name=layout.dhcp_unit(name)) for name in names]
+    with pytest.raises(HostError, match="bad does not start"):
+        systemd.start(Plan({}, by_key(units)))
+    verbs = [command.split(" -- ")[0] for command in asked]
+    assert verbs[:4] == ["enable", "restart", "restart", "restart"]
+    started = [name for command in asked if command.startswith("restart ") for name in command.split(" -- ")[1].split()]
+    assert started == [each.name for each in units]
