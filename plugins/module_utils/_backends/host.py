@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 
 from .._model import layout
@@ -14,6 +15,7 @@ from .._model.errors import HostError
 from .._model.resource import File, State, by_key
 from .._plan import boot
 from .._plan.core import Plan
+from .._render import sysctls
 from . import files, systemd
 from .backend import Backend
 
@@ -70,12 +72,13 @@ def apply(plan: Plan, backends: Sequence[Backend]) -> None:
         backend.stop(plan)
     # What we are about to make, and what parameters were, is written down first: a run that is killed must not forget it.
     # The packet filter is the other way round: what nft refuses must not be there at the next boot.
-    for file in filter(_is_written_first, put):
+    first = {file.name: _nothing_forgotten(plan, file) for file in put if _is_written_first(file)}
+    for file in first.values():
         files.write(file)
     for backend in backends:
         backend.apply(plan)
     for file in put:
-        if not _is_written_first(file):
+        if file != first.get(file.name):
             files.write(file)
     for resource in texts.removed:
         if isinstance(resource, File):
@@ -107,6 +110,14 @@ def sweep(backends: Sequence[Backend]) -> None:
     files.sweep(_FILES)
     for backend in backends:
         backend.sweep()
+
+
+def _nothing_forgotten(plan: Plan, file: File) -> File:
+    """The file while the change is made: what parameters were is remembered until they are so again."""
+    old = plan.before.get(file.key)
+    if file.name != layout.SYSCTLS or not isinstance(old, File):
+        return file
+    return replace(file, text=sysctls.render({**sysctls.parse(old.text), **sysctls.parse(file.text)}))
 
 
 def _is_written_first(file: File) -> bool:
