@@ -126,18 +126,18 @@ missing:
   sample: [nft]
 in_scope:
   description:
-    - Which of the modules M(tapestry.vmnet.bridges), M(tapestry.vmnet.nat), M(tapestry.vmnet.policies), M(tapestry.vmnet.port_forwards),
-      M(tapestry.vmnet.taps) and M(tapestry.vmnet.uplinks) have something on the host in this scope.
-    - Another one has nothing to do if its list is empty, which is why the roles leave out some of them.
+    - Which of V(taps) and V(port_forwards) there are on the host in this scope.
+    - The roles leave out the modules M(tapestry.vmnet.taps) and M(tapestry.vmnet.port_forwards) where nothing is listed for them and there is
+      nothing either. What M(tapestry.vmnet.port_forwards) puts right besides, M(tapestry.vmnet.policies) does, too.
   returned: success
   type: list
   elements: str
-  sample: [bridges, nat, policies]
+  sample: [port_forwards, taps]
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import marks
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import sysfs
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbours import NEIGHBOURS, require
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import HOW, MODES, Network
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
@@ -155,7 +155,7 @@ def parse(entries: list[Fields], present: bool) -> list[Network]:
 
 def in_scope(scope: str, state: State) -> list[str]:
     """A tap says itself whose it is, also where somebody has removed the record of it."""
-    return sorted(recorded(scope, state) | ({"taps"} if scope in marks.of_taps() else set()))
+    return sorted(recorded(scope, state) | ({"taps"} if scope in sysfs.scopes_of_taps() else set()))
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ def look(host: Host) -> list[str]:
     told = host.run(
         f"{{ {LOOK} }} 2>/dev/null | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/(timer|valid_lft|state) +[0-9.a-zA-Z]+//g; s/<[^>]*>//;"
         f" s/ (qdisc|port_no|port_id) [0-9a-z]+//g; s/(packets|bytes) [0-9]+//g; s/tso_max_size [0-9]+//;"
-        # With a spanning tree, what it is in the middle of.
-        " s/(ageing_time|topology_change[a-z_]*) [0-9]+//g;"
+        # With a spanning tree, what it is in the middle of; and whom a bridge has heard.
+        " s/(ageing_time|topology_change[a-z_]*|fdb_n_learned) [0-9]+//g;"
         # A bridge has its link-local address from its first carrier on.
         f" /inet6 fe80:/d'"
     )

@@ -62,6 +62,10 @@ def test_two_runs_for_the_same_thing_make_it_once(staged: Staged) -> None:
 BY_HAND = [
     pytest.param("ip link del t0; ip link del br0", id="links"),
     pytest.param("rm -r /etc/vmnet; systemctl daemon-reload", id="files"),
+    pytest.param(
+        "rm -r /etc/vmnet; systemctl disable vmnet-dhcp@br0; pkill -9 -x dnsmasq; sleep 1",
+        id="files, and the server dies again and again",
+    ),
     pytest.param("nft delete table inet vmnet", id="packet filter"),
     pytest.param("systemctl stop vmnet-dhcp@br0; systemctl disable --now vmnet.service", id="services"),
     pytest.param("rm /etc/systemd/system/vmnet*; systemctl daemon-reload", id="units"),

@@ -25,7 +25,7 @@ class Backend:
 
     # What a run that was killed has left unfinished: before anything is read, and when all that has to go is gone.
     sweep: Callable[[], None] = lambda: None
-    # Names of systemd units, given the files.
+    # Names of systemd units, or patterns for those that run, given the files.
     units: Callable[[State], Iterable[str]] = lambda found: ()
     # Given the files, the units, and what the backends before it have found.
     read: Callable[[State], Iterable[Resource]] = lambda found: ()

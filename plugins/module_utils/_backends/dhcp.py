@@ -19,15 +19,16 @@ from .backend import Backend
 
 
 def _units(found: State) -> list[str]:
-    """Those of the networks that have files, and those that run or are enabled without any.
+    """A pattern for those that run, and by name those that do not: of networks that have files, or are enabled without any.
 
-    A pattern would find the latter, too; but systemd takes its time for each unit, and would tell of most of them twice.
+    systemd takes its time for each, so the pattern and the names together should be of each but once.
     """
     files = [file.name for file in found.values() if isinstance(file, File)]
     networks = {os.path.basename(os.path.dirname(name)) for name in files if name.startswith(f"{layout.DHCP}/")}
+    enabled = map(os.path.basename, glob.glob(layout.unit_file(f"*.wants/{layout.dhcp_unit('?*')}")))
     running = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
-    enabled = map(os.path.basename, glob.glob(layout.unit_file(f"*.wants/{layout.dhcp_unit('*')}")))
-    return sorted({*map(layout.dhcp_unit, [*networks, *running]), *enabled})
+    names = {*map(layout.dhcp_unit, networks), *enabled}.difference(map(layout.dhcp_unit, running))
+    return [*sorted(names), layout.dhcp_unit("*")]
 
 
 def _loaded(found: State) -> Iterator[Unit]:

@@ -1,12 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: The tapestry.vmnet authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""systemd units: one ``systemctl`` call for each kind of action, however many units there are."""
+"""systemd units: one ``systemctl`` call for each kind of action; very many are started by some calls after each other."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -26,7 +25,7 @@ def is_running() -> bool:
 
 
 def read(names: Iterable[str]) -> list[Unit]:
-    """Those of the units that are enabled or active."""
+    """Those of the units that are enabled or active. A name may be a pattern for units that run."""
     properties = "Id,ActiveState,UnitFileState,NeedDaemonReload"
     shown = run([_systemctl(), "show", f"--property={properties}", "--", *names]).stdout
     result = []
@@ -51,14 +50,14 @@ def start(plan: Plan) -> None:
     """After the files are in place. What changed on disk is loaded, enabled, and started, restarted or reloaded."""
     wanted = [(old, new) for old, new in plan.only(Unit.kind).pairs() if isinstance(new, Unit)]
     enable = [(old, new) for old, new in wanted if new.enabled and not getattr(old, "enabled", False)]
-    _systemctl_all("enable", [new for _old, new in enable])  # by which the unit files are loaded anew
+    _systemctl_all("enable", [new for _old, new in enable])  # this loads the unit files, too
     stale = any(isinstance(old, Unit) and not old.current for old, _new in wanted)
     if not enable and (stale or any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())):
         run([_systemctl(), "daemon-reload"])
     _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
-    other = [(old, new) for old, new in wanted if new.active and not _runs_so(old, new)]
-    reload = [new for old, new in other if isinstance(old, Unit) and _takes_reload(old, new)]
-    _systemctl_all("restart", [new for _old, new in other if new not in reload], at_once=_AT_ONCE)
+    due = [(old, new) for old, new in wanted if new.active and not _runs_so(old, new)]
+    reload = [new for old, new in due if isinstance(old, Unit) and _takes_reload(old, new)]
+    _systemctl_all("restart", [new for _old, new in due if new not in reload], at_once=_AT_ONCE)
     _systemctl_all("reload", reload)
 
 
@@ -75,12 +74,13 @@ def _takes_reload(old: Unit, new: Unit) -> bool:
     return replace(old, enabled=new.enabled, current=new.current, reloaded_with=new.reloaded_with) == new
 
 
-def _systemctl_all(verb: str, units: list[Unit], at_once: int = sys.maxsize) -> None:
-    """Raises HostError with the last words of the units that failed; the others have been started all the same."""
+def _systemctl_all(verb: str, units: list[Unit], at_once: int = 0) -> None:
+    """By calls with so many units each, or by one. Raises HostError with the last words of the units that failed, after all calls."""
     names = [unit.name for unit in units]
+    size = at_once or max(len(names), 1)
     said = []
-    for start in range(0, len(names), at_once):
-        result = run([_systemctl(), verb, "--", *names[start : start + at_once]], check=False)
+    for first in range(0, len(names), size):
+        result = run([_systemctl(), verb, "--", *names[first : first + size]], check=False)
         if result.returncode != 0:
             said.append(result.stderr.strip())
     if said:

@@ -22,7 +22,7 @@ TEMPLATE = layout.unit_file(layout.DHCP_SERVICE)
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands, without the program's path. What is about a unit called bad fails."""
+    """The commands, without the program's path. One that starts the unit called bad fails."""
     commands: list[str] = []
 
     def run(argv: list[str], **_options: Any) -> Any:
@@ -71,7 +71,11 @@ def test_very_many_are_enabled_by_one_call_and_started_by_some_and_one_that_fail
     units = [unit(name=layout.dhcp_unit(name)) for name in names]
     with pytest.raises(HostError, match="bad does not start"):
         systemd.start(Plan({}, by_key(units)))
-    verbs = [command.split(" -- ")[0] for command in asked]
-    assert verbs[:4] == ["enable", "restart", "restart", "restart"]
-    started = [name for command in asked if command.startswith("restart ") for name in command.split(" -- ")[1].split()]
-    assert started == [each.name for each in units]
+    given = [(command.split()[0], command.split(" -- ")[1].split()) for command in asked[:4]]
+    everything = [each.name for each in units]
+    assert given == [
+        ("enable", everything),
+        ("restart", everything[:100]),
+        ("restart", everything[100:200]),
+        ("restart", everything[200:]),
+    ]
