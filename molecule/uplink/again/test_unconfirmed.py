@@ -98,13 +98,18 @@ def killed(bed: Bed) -> Outcomes:
 def kill_half_way(host: Host, staged: Staged) -> None:
     staged.run("bridges", **BRIDGE)
     before = look(host)
+
+    def wait_until_undone(what: str) -> None:
+        """What undoes it is at work for a moment after the host is as it was, and until then another change is refused."""
+        wait_for(f"everything as it was, {what}", lambda: look(host) == before, timeout=60, interval=0.5)
+        wait_for("nothing waits", lambda: not host.run("ls /run/vmnet-uplinks/armed-*", check=False).ok, timeout=60)
+
     points = staged.run("uplinks", **UPLINK)["changes"]
-    wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    wait_until_undone("never confirmed")
     for point in range(points - 3, points + 1):
         with pytest.raises(KilledError):
             staged.run("uplinks", kill_at=point, **UPLINK)
-        wait_for(f"everything as it was, killed at {point}", lambda: look(host) == before, timeout=60, interval=0.5)
-        wait_for("nothing waits", lambda: not host.run("ls /run/vmnet-uplinks/armed-*", check=False).ok, timeout=60)
+        wait_until_undone(f"killed at {point}")
     staged.run("bridges", **BRIDGE, state="absent")
     host.run("rm -rf /run/vmnet-uplinks")
 
