@@ -195,6 +195,14 @@ def test_a_restart_of_the_service_does_not_disturb_a_guest(host: Host) -> None:
 
 
 @pytest.mark.usefixtures("guest")
+def test_a_restart_of_the_service_forgets_no_neighbour(host: Host) -> None:
+    """The kernel drops what waits for a neighbour that it is made to forget: a packet now and then."""
+    host.run("ping -c 1 -W 5 10.77.0.9")
+    host.run("systemctl restart vmnet.service")
+    assert "52:54:00:00:00:65" in host.run("ip neighbour show 10.77.0.9 dev br0").stdout
+
+
+@pytest.mark.usefixtures("guest")
 @pytest.mark.parametrize("change", [{"owner": "games"}, {"multi_queue": True}])
 def test_what_a_guest_would_notice_is_refused_with_the_reason(
     host: Host, staged: Staged, change: dict[str, Any]

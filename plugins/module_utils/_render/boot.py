@@ -159,6 +159,7 @@ lines() {
         function ends() { if (link && !complete) say(link " is only half in its file, and stays down") }
         !batch && /^$/ { batch = 1; next }
         !batch { split($2, n, /[:@]/); if ($0 ~ /alias vmnet:/) ours[n[1]] = 1 }
+        !batch { for (i = 1; i < NF; i++) if ($i == "link/ether") { address[n[1]] = $(i + 1); break } }
         !batch { if (!index(later, " " n[1] " ")) there[n[1]] = 1; next }
         /^# / { ends(); link = $2; created = complete = 0; next }
         index(later, " " link " ") { complete = 1; next }
@@ -175,6 +176,8 @@ lines() {
         taken[link] { say("the name " link " is taken by another interface, which is left alone"); next }
         !created && !there[link] { say(link " is not there"); next }
         aloud == "aloud" && !there[link] { say(link " could not be made"); next }
+        # The kernel forgets all neighbours whenever this is set, and packets that wait for one, even if it is the same.
+        $0 == "link set dev " link " address " address[link] { next }
         dev && dev != link && !there[dev] { say(dev " is not there to be a port of " link); next }
         / addrgenmode / && !ipv6 { next }
         { print }
