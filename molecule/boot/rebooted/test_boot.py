@@ -53,6 +53,11 @@ def test_what_is_not_to_start_is_not_there(scenario: Scenario, host: Host) -> No
         assert not [line for line in after[section] if "vmnet9" in line or "vnet9" in line], section
 
 
+def test_what_is_not_to_start_leaves_no_parameter_to_set(host: Host) -> None:
+    assert "vmnet" not in host.run("cat /etc/sysctl.d/60-vmnet.conf").stdout
+    assert "no parameter" not in host.run("journalctl --boot --unit vmnet.service").stdout
+
+
 def test_links_are_back_before_whoever_wants_the_network(host: Host) -> None:
     seen = host.run("cat /var/tmp/links").stdout
     assert " vmnet8: " in seen

@@ -22,7 +22,7 @@ from .backend import Backend
 _UNITS = (layout.SERVICE, layout.WATCH_SOCKET)
 _FILES = (
     *layout.ROOTS,
-    layout.SYSCTLS,
+    layout.SYSCTLS[layout.PERSISTENT],
     *map(layout.unit_file, (*_UNITS, layout.WATCH_SERVICE, layout.DHCP_SERVICE)),
     layout.AFTER_MANAGERS,
     *layout.UNMANAGED,
@@ -71,18 +71,19 @@ def apply(plan: Plan, backends: Sequence[Backend]) -> None:
     for backend in backends:
         backend.stop(plan)
     # What we are about to make, and what parameters were, is written down first: a run that is killed must not forget it.
-    # The packet filter is the other way round: what nft refuses must not be there at the next boot.
-    first = {file.name: _nothing_forgotten(plan, file) for file in put if _is_written_first(file)}
+    # The packet filter is the other way round: what nft refuses must not be there at the next boot, nor may that forward then.
+    first = {file.name: _while_changed(plan, file) for file in put if _is_written_first(file)}
     for file in first.values():
         files.write(file)
     for backend in backends:
         backend.apply(plan)
-    for file in put:
+    # Parameters last and, when they go, first: at no point would a boot forward without the filter.
+    for file in sorted(put, key=_is_of_parameters):
         if file != first.get(file.name):
             files.write(file)
-    for resource in texts.removed:
-        if isinstance(resource, File):
-            files.remove(resource)
+    removed = (old for old in texts.removed if isinstance(old, File))
+    for file in sorted(removed, key=_is_of_parameters, reverse=True):
+        files.remove(file)
     for backend in backends:
         backend.settle(plan)
     sweep(backends)
@@ -112,14 +113,16 @@ def sweep(backends: Sequence[Backend]) -> None:
         backend.sweep()
 
 
-def _nothing_forgotten(plan: Plan, file: File) -> File:
-    """The file while the change is made: what parameters were is remembered until they are so again."""
-    old = plan.before.get(file.key)
-    if file.name != layout.SYSCTLS or not isinstance(old, File):
+def _while_changed(plan: Plan, file: File) -> File:
+    if not _is_of_parameters(file):
         return file
-    return replace(file, text=sysctls.render({**sysctls.parse(old.text), **sysctls.parse(file.text)}))
+    return replace(file, text=sysctls.while_changed(boot.text_of(plan.before, file.name), file.text))
 
 
 def _is_written_first(file: File) -> bool:
     told_to_managers = any(fnmatch(file.name, pattern) for pattern in layout.UNMANAGED)
-    return file.name.endswith(".batch") or file.name == layout.SYSCTLS or told_to_managers
+    return file.name.endswith(".batch") or _is_of_parameters(file) or told_to_managers
+
+
+def _is_of_parameters(file: File) -> bool:
+    return file.name in layout.SYSCTLS.values()

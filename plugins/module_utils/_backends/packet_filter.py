@@ -20,8 +20,8 @@ def packet_filter(sysctls: Sequence[str] = ()) -> Backend:
 
     def read(found: State) -> Iterator[Resource]:
         yield from nft.read()
-        recorded = found.get(Key(File.kind, layout.SYSCTLS))
-        ours = parse(recorded.text) if isinstance(recorded, File) else {}
+        files = [found.get(Key(File.kind, path)) for path in layout.SYSCTLS.values()]
+        ours = [name for file in files if isinstance(file, File) for name in parse(file.text)]
         yield from sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *ours]))
 
     return Backend(read=read, apply=_apply)

@@ -13,7 +13,8 @@ ROOTS = (PERSISTENT, VOLATILE)
 
 RESTORE = f"{PERSISTENT}/restore"
 PROGRAM = f"{PERSISTENT}/program.nft"
-SYSCTLS = "/etc/sysctl.d/60-vmnet.conf"
+# What forwarding needs, by the root of the entries that need it.
+SYSCTLS = {PERSISTENT: "/etc/sysctl.d/60-vmnet.conf", VOLATILE: f"{VOLATILE}/filter.sysctl"}
 UNITS = "/etc/systemd/system"
 SERVICE = "vmnet.service"
 WATCH_SOCKET = "vmnet-watch.socket"

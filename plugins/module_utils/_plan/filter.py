@@ -9,7 +9,7 @@ back, and what is in our table without being recorded goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -41,6 +41,9 @@ def route_localnet(bridge: str) -> str:
 
 # Given the request: whether an element that this scope has already goes because of what is asked for.
 Replaces = Callable[[Request], Callable[[Element], bool]]
+
+# Elements by the path of the file that has them.
+Records = dict[str, list[Element]]
 
 
 def replaces_bridge(request: Request) -> Callable[[Element], bool]:
@@ -94,10 +97,12 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         if elements:
             after[PROGRAM.key] = PROGRAM
         boot.put_file(after, layout.PROGRAM, ruleset.program() if elements else "")
-        _set_parameters(before, after, elements.values())
+        _set_parameters(before, after, records)
         planned = boot.complete(request, before, after)
         # The file says what the parameters do. What was in it before is what earlier tasks of a play have made of it.
-        written_down = {Key(File.kind, layout.SYSCTLS)} if planned.only(Sysctl.kind) else set()
+        written_down = (
+            {Key(File.kind, path) for path in layout.SYSCTLS.values()} if planned.only(Sysctl.kind) else set()
+        )
         return replace(planned, implied=planned.implied | written_down)
 
     return plan
@@ -125,7 +130,7 @@ def _of_scope(request: Request, after: State, module: str) -> list[Element]:
     return [r for r in after.values() if isinstance(r, Element) and r.module == module and r.scope == request.scope]
 
 
-def _recorded(host: State) -> dict[str, list[Element]]:
+def _recorded(host: State) -> Records:
     files = (r for r in host.values() if isinstance(r, File) and r.name.endswith(".nft") and r.name != layout.PROGRAM)
     return {file.name: ruleset.parse(file.text) for file in files}
 
@@ -232,11 +237,38 @@ def _subnets(elements: Iterable[Element]) -> Iterator[tuple[net.Network, str]]:
             yield net.subnet(e.parts[1]), e.bridge
 
 
-def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], elements: Iterable[Any]) -> None:
+def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], records: Records) -> None:
     """Set what the elements need, remembering what was before, and set that again once nothing needs it."""
-    elements = list(elements)
+    elements = [e for those in records.values() for e in those]
+    lasting = [e for path, those in records.items() if path.startswith(f"{layout.PERSISTENT}/") for e in those]
+    found = [sysctls.parse(boot.text_of(before, path)) for path in layout.SYSCTLS.values()]
+    settings = {name: setting for file in found for name, setting in file.items()}
     parameters = {key.name: r.value for key, r in before.items() if isinstance(r, Sysctl)}
-    settings = sysctls.parse(boot.text_of(before, layout.SYSCTLS))
+    for name in map(route_localnet, port_forward.from_loopback(elements)):
+        if name not in parameters and name not in settings:
+            # An earlier task makes the bridge, with what is the kernel's default.
+            before[Key(Sysctl.kind, name)] = Sysctl(name, "0")
+            parameters[name] = "0"
+    wanted = _wanted(elements, parameters, settings)
+    at_boot = _wanted(lasting, parameters, settings).keys()
+    for name, value in wanted.items():
+        if name in parameters:
+            was = settings[name].was if name in settings else parameters[name]
+            settings[name] = sysctls.Setting(value, was)
+            after[Key(Sysctl.kind, name)] = Sysctl(name, value)
+    for name in [name for name in settings if name not in wanted]:
+        was = settings.pop(name).was
+        if name in parameters:
+            after[Key(Sysctl.kind, name)] = Sysctl(name, was)
+    for root, path in layout.SYSCTLS.items():
+        own = {name: s for name, s in settings.items() if (name in at_boot) == (root == layout.PERSISTENT)}
+        boot.put_file(after, path, sysctls.render(own))
+
+
+def _wanted(
+    elements: list[Element], parameters: Mapping[str, str], settings: Mapping[str, sysctls.Setting]
+) -> dict[str, str]:
+    """What the elements need, given what the parameters are and what of them was set by us."""
     families = forwarding_families(elements)
     wanted = {}
     if 6 in families:
@@ -246,22 +278,8 @@ def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], ele
             n for n, value in parameters.items() if n.endswith("/accept_ra") and (value == "1" or n in settings)
         }
         wanted.update(dict.fromkeys(sorted(listening), "2"))
-    for bridge in sorted(port_forward.from_loopback(elements)):
-        name = route_localnet(bridge)
-        wanted[name] = "1"
-        if name not in parameters and name not in settings:
-            # An earlier task makes the bridge, with what is the kernel's default.
-            before[Key(Sysctl.kind, name)] = Sysctl(name, "0")
-            parameters[name] = "0"
+    wanted.update(dict.fromkeys(map(route_localnet, sorted(port_forward.from_loopback(elements))), "1"))
     if 4 in families and (parameters.get(FORWARDING[4]) != "1" or ACCEPT_REDIRECTS in settings):
         wanted[ACCEPT_REDIRECTS] = "0"
     wanted.update({FORWARDING[family]: "1" for family in sorted(families)})
-    for name, value in wanted.items():
-        if name in parameters:
-            settings.setdefault(name, sysctls.Setting(value, parameters[name]))
-            after[Key(Sysctl.kind, name)] = Sysctl(name, value)
-    for name in [name for name in settings if name not in wanted]:
-        was = settings.pop(name).was
-        if name in parameters:
-            after[Key(Sysctl.kind, name)] = Sysctl(name, was)
-    boot.put_file(after, layout.SYSCTLS, sysctls.render(settings))
+    return wanted

@@ -192,8 +192,9 @@ links() {
     if [ -e /run/udev/control ]; then udevadm settle --timeout=5; fi
     lines quietly | grep '^link set dev [^ ]* address ' | ip -force -batch -
     vlans=$(lines quietly | grep '^vlan ') && echo "$vlans" | bridge -force -batch -
-    parameters /etc/vmnet/*/bridges.sysctl /run/vmnet/*/bridges.sysctl /etc/vmnet/*/uplinks.sysctl /run/vmnet/*/uplinks.sysctl \
-        /etc/sysctl.d/60-vmnet.conf
+    parameters /etc/vmnet/*/bridges.sysctl /run/vmnet/*/bridges.sysctl /etc/vmnet/*/uplinks.sysctl /run/vmnet/*/uplinks.sysctl
+    # Nothing forwards without the filter, whatever somebody has removed.
+    [ ! -f "$program" ] || parameters /etc/sysctl.d/60-vmnet.conf /run/vmnet/filter.sysctl
     lines "$1" | grep -E '^address | up$' | ip -force -batch -
 }
 

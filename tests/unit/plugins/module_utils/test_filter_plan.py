@@ -19,6 +19,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors impor
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import forwarding_families
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import (
     Address,
+    File,
     Interface,
     Key,
     State,
@@ -64,6 +65,7 @@ PLANNERS: dict[str, Planner] = {
     "port_forwards": plan_filter("port_forwards", replaces_listener),
 }
 FORWARD4, FORWARD6 = "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"
+AT_BOOT, UNTIL_REBOOT = layout.SYSCTLS[layout.PERSISTENT], layout.SYSCTLS[layout.VOLATILE]
 QUIET = host(Sysctl(FORWARD4, "0"), Sysctl(FORWARD6, "0"))
 
 
@@ -146,7 +148,7 @@ def test_forwarding_stays_off_for_an_isolated_network() -> None:
         request("policies", policy(bridge="br0", subnets=["10.0.0.0/24", "fd00::/64"], mode="isolated")), QUIET
     )
     assert (get(after, Sysctl, FORWARD4).value, get(after, Sysctl, FORWARD6).value) == ("0", "0")
-    assert layout.SYSCTLS not in files_of(after)
+    assert not files_of(after).keys() & {AT_BOOT, UNTIL_REBOOT}
 
 
 def test_forwarding_stays_on_while_another_scope_needs_it() -> None:
@@ -154,14 +156,14 @@ def test_forwarding_stays_on_while_another_scope_needs_it() -> None:
     state = made(request("policies", nat_policy("vmnet9", "10.9.0.0/24"), scope="lab"), state)
     state = made(request("policies", purge=True), state)
     assert get(state, Sysctl, FORWARD4).value == "1"
-    assert files_of(state)[layout.SYSCTLS] == f"# was 0\n{FORWARD4} = 1\n"
+    assert files_of(state)[AT_BOOT] == f"# was 0\n{FORWARD4} = 1\n"
     assert made(request("policies", purge=True, scope="lab"), state) == QUIET
 
 
 def test_a_kernel_without_ipv6_has_no_ipv6_forwarding_to_turn_on() -> None:
     state = made(request("policies", policy(bridge="br0", mode="open")), host(Sysctl(FORWARD4, "0")))
     assert get(state, Sysctl, FORWARD4).value == "1"
-    assert FORWARD6 not in files_of(state)[layout.SYSCTLS]
+    assert FORWARD6 not in files_of(state)[AT_BOOT]
 
 
 def test_an_entry_stands_for_all_that_its_bridge_has() -> None:
@@ -264,6 +266,36 @@ def test_not_persistent_is_written_where_a_reboot_forgets_it() -> None:
     assert {p for p in files_of(again) if p.endswith("port_forwards.nft")} == {"/etc/vmnet/default/port_forwards.nft"}
 
 
+def test_what_only_such_entries_need_is_not_set_at_boot() -> None:
+    lasting = nat_policy("vmnet9", "10.9.0.0/24")
+    state = made(request("policies", nat_policy(), persistent=False), QUIET)
+    text = f"# was 0\n{FORWARD4} = 1\n"
+    assert get(state, Sysctl, FORWARD4).value == "1"
+    assert (files_of(state).get(AT_BOOT), files_of(state).get(UNTIL_REBOOT)) == (None, text)
+    both = made(request("policies", lasting, scope="lab"), state)
+    assert (files_of(both).get(AT_BOOT), files_of(both).get(UNTIL_REBOOT)) == (text, None)
+    assert made(request("policies", purge=True, scope="lab"), both) == state
+    assert made(request("policies", purge=True), made(request("policies", purge=True, scope="lab"), both)) == QUIET
+
+
+def test_a_loopback_forward_of_such_an_entry_is_not_set_at_boot_either() -> None:
+    localnet = "net/ipv4/conf/vmnet8/route_localnet"
+    before = {**QUIET, **host(Sysctl(localnet, "0"))}
+    state = made(request("policies", nat_policy()), before)
+    forward = request("port_forwards", web(loopback=True), persistent=False)
+    state = made(forward, state)
+    assert get(state, Sysctl, localnet).value == "1"
+    assert files_of(state)[AT_BOOT] == f"# was 0\n{FORWARD4} = 1\n"
+    assert files_of(state)[UNTIL_REBOOT] == f"# was 0\n{localnet} = 1\n"
+
+
+def test_a_file_that_does_not_set_what_it_should_is_mended_and_remembers_what_was() -> None:
+    """So it is after a run that was killed before its end, or when somebody has edited it."""
+    state = made(request("policies", nat_policy()), QUIET)
+    edited = {**state, **host(File(AT_BOOT, f"# was 0\n{FORWARD4} = 0\n"))}
+    assert made(request("policies", nat_policy()), edited) == state
+
+
 def test_without_systemd_there_is_no_unit() -> None:
     after = made(request("policies", nat_policy(), systemd=False), QUIET)
     assert not [r for r in after.values() if isinstance(r, Unit)]
@@ -276,7 +308,7 @@ def test_a_host_that_forwards_ipv6_goes_on_listening_to_its_default_router() -> 
     before = {**QUIET, **host(Sysctl(listens, "1"), Sysctl(deaf, "0"))}
     state = made(request("policies", policy(bridge="br0", subnets=["fd00::/64"], mode="routed")), before)
     assert [get(state, Sysctl, name).value for name in (listens, deaf, FORWARD6)] == ["2", "0", "1"]
-    assert files_of(state)[layout.SYSCTLS] == f"# was 1\n{listens} = 2\n# was 0\n{FORWARD6} = 1\n"
+    assert files_of(state)[AT_BOOT] == f"# was 1\n{listens} = 2\n# was 0\n{FORWARD6} = 1\n"
     assert made(request("policies", purge=True), state) == before
 
 

@@ -12,10 +12,13 @@ import pytest
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import host
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.backend import Backend
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Resource, by_key
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
 
+PATH = layout.SYSCTLS[layout.PERSISTENT]
 ONE, TWO = "# was 0\nnet/a = 1\n", "# was 7\nnet/b = 2\n"
+ONE_AS_IT_WAS, TWO_AS_IT_WAS = ONE.replace("= 1", "= 0"), TWO.replace("= 2", "= 7")
 
 
 @pytest.fixture
@@ -36,17 +39,17 @@ def change(before: list[Resource], after: list[Resource], done: list[str]) -> li
 
 
 def sysctls(*texts: str) -> list[Any]:
-    return [File(layout.SYSCTLS, "".join(texts))] if texts else []
+    return [File(PATH, "".join(texts))] if texts else []
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        pytest.param(sysctls(), sysctls(ONE), [ONE, "change"], id="first"),
-        pytest.param(sysctls(ONE), sysctls(ONE, TWO), [ONE + TWO, "change"], id="one more"),
+        pytest.param(sysctls(), sysctls(ONE), [ONE_AS_IT_WAS, "change", ONE], id="first"),
+        pytest.param(sysctls(ONE), sysctls(ONE, TWO), [ONE + TWO_AS_IT_WAS, "change", ONE + TWO], id="one more"),
         pytest.param(sysctls(ONE, TWO), sysctls(ONE), [ONE + TWO, "change", ONE], id="one less"),
-        pytest.param(sysctls(ONE), sysctls(TWO), [ONE + TWO, "change", TWO], id="another"),
-        pytest.param(sysctls(ONE), sysctls(), ["change", f"no {layout.SYSCTLS}"], id="last"),
+        pytest.param(sysctls(ONE), sysctls(TWO), [ONE + TWO_AS_IT_WAS, "change", TWO], id="another"),
+        pytest.param(sysctls(ONE), sysctls(), ["change", f"no {PATH}"], id="last"),
     ],
 )
 def test_what_a_parameter_was_is_on_disk_until_it_is_so_again(
@@ -60,3 +63,20 @@ def test_links_are_recorded_before_they_are_made_and_the_filter_when_nft_has_tak
     assert change([], put, done) == ["a batch", "change", "a program"]
     done.clear()
     assert change(put, [], done) == ["change", "no /etc/vmnet/nat/taps.batch", f"no {layout.PROGRAM}"]
+
+
+def test_at_no_point_would_a_boot_forward_without_the_filter(done: list[str]) -> None:
+    record = File("/etc/vmnet/nat/policies.nft", "a record")
+    both: list[Resource] = [*sysctls(ONE), record]
+    assert change([], both, done) == [ONE_AS_IT_WAS, "change", "a record", ONE]
+    done.clear()
+    assert change([record, *sysctls(ONE)], [], done) == ["change", f"no {PATH}", f"no {record.name}"]
+
+
+def test_what_nft_refuses_leaves_no_parameter_for_the_next_boot(done: list[str]) -> None:
+    def refuse(_plan: Plan) -> None:
+        raise HostError("no")
+
+    with pytest.raises(HostError):
+        host.apply(Plan({}, by_key(sysctls(ONE))), (Backend(apply=refuse),))
+    assert done == [ONE_AS_IT_WAS]
