@@ -24,8 +24,12 @@ PATIENCE = 10.0  # seconds for a process to end
 
 def read() -> list[Daemon]:
     """Those that run, units aside."""
-    names = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
-    return [_with_loaded(bridge) for bridge in sorted(names) if _pid(bridge) and not _is_of_a_unit(bridge)]
+    return [_with_loaded(bridge) for bridge in _running() if not _is_of_a_unit(bridge)]
+
+
+def of_units() -> list[str]:
+    """The networks whose servers systemd runs."""
+    return [bridge for bridge in _running() if _is_of_a_unit(bridge)]
 
 
 def stop(plan: Plan) -> None:
@@ -72,6 +76,12 @@ def _end(bridge: str) -> None:
         if time.monotonic() > deadline:
             raise HostError(f"dnsmasq of {bridge}, process {pid}, does not end")
         time.sleep(0.02)
+
+
+def _running() -> list[str]:
+    """The networks that are served, by whomever."""
+    names = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
+    return [bridge for bridge in sorted(names) if _pid(bridge)]
 
 
 def _pid(bridge: str) -> Optional[int]:

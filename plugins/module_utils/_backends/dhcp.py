@@ -26,8 +26,7 @@ def _units(found: State) -> list[str]:
     files = [file.name for file in found.values() if isinstance(file, File)]
     networks = {os.path.basename(os.path.dirname(name)) for name in files if name.startswith(f"{layout.DHCP}/")}
     enabled = map(os.path.basename, glob.glob(layout.unit_file(f"*.wants/{layout.dhcp_unit('?*')}")))
-    running = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
-    names = {*map(layout.dhcp_unit, networks), *enabled}.difference(map(layout.dhcp_unit, running))
+    names = {*map(layout.dhcp_unit, networks), *enabled}.difference(map(layout.dhcp_unit, daemons.of_units()))
     return [*sorted(names), layout.dhcp_unit("*")]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import daemons
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dhcp import DHCP_SERVERS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File
@@ -35,18 +36,17 @@ def test_without_networks_only_what_runs_is_asked_about() -> None:
     assert asked() == [ALL]
 
 
-def test_what_runs_is_asked_about_once(place: Path) -> None:
+def test_what_runs_is_asked_about_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemons, "of_units", lambda: ["vn0", "vn1"])
     for network in ("vn0", "vn1"):
-        (place / "loaded" / network).mkdir(parents=True)
         (place / f"units/multi-user.target.wants/vmnet-dhcp@{network}.service").touch()
     assert asked("vn0", "vn1") == [ALL]
     assert asked() == [ALL]
 
 
 def test_what_does_not_run_is_asked_about_by_name(place: Path) -> None:
-    (place / "loaded/vn0").mkdir(parents=True)
-    (place / "units/multi-user.target.wants/vmnet-dhcp@vn2.service").touch()
-    (
-        place / "units/multi-user.target.wants/vmnet-dhcp@.service"
-    ).touch()  # of no network; systemd refuses to tell of it
-    assert asked("vn0", "vn1") == ["vmnet-dhcp@vn1.service", "vmnet-dhcp@vn2.service", ALL]
+    (place / "loaded/vn0").mkdir(parents=True)  # of a server that was killed, and that systemd did not run
+    of_no_network = "vmnet-dhcp@.service"  # systemd refuses to tell of it
+    for unit in ("vmnet-dhcp@vn2.service", of_no_network):
+        (place / "units/multi-user.target.wants" / unit).touch()
+    assert asked("vn0") == ["vmnet-dhcp@vn0.service", "vmnet-dhcp@vn2.service", ALL]
