@@ -18,8 +18,8 @@ description:
   - Nothing is opened by them; what M(tapestry.vmnet.policies) decides still holds.
   - Docker's chain is put right again after a reboot, and whenever somebody changes the packet filter. The rules of firewalld and ufw
     are in their own permanent configuration, whatever O(persistent) says. A new zone takes a reload of firewalld.
-  - Docker drops whatever else is forwarded only on hosts where Docker itself has turned forwarding on. Where a network needs forwarding
-    it is on before Docker starts, so that after the next boot of the host the policy of its chain C(FORWARD) is to accept.
+  - Docker drops whatever else is forwarded only on hosts where Docker itself has turned forwarding on. Where a network that comes back
+    at boot needs forwarding it is on before Docker starts, so that after the next boot of the host the policy of its chain C(FORWARD) is to accept.
 version_added: 0.2.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:

@@ -105,6 +105,21 @@ def test_an_adopted_bridge_keeps_mac_addresses_and_alias(host: Host, staged: Sta
     host.run("ip link del lan")
 
 
+def test_the_address_of_an_adopted_bridge_stays_also_after_somebody_made_it_anew(host: Host, staged: Staged) -> None:
+    """As the host's network manager does at boot. Of ports that come later, one may have a lower address."""
+    make = (
+        "ip link add lan type bridge && ip link add p1 address 02:00:00:00:00:07 type veth peer name p2"
+        " && ip link set p1 master lan && ip link set lan up"
+    )
+    host.run(make)
+    staged.run("bridges", bridges=[{"name": "lan"}])
+    host.run(f"ip link del lan; ip link del p1; {make}; systemctl restart vmnet.service")
+    host.run("ip link add p3 address 02:00:00:00:00:03 type veth peer name p4 && ip link set p3 master lan")
+    assert links(host)["lan"]["address"] == "02:00:00:00:00:07"
+    staged.run("bridges", bridges=[{"name": "lan"}], state="absent")
+    host.run("ip link del lan; ip link del p1; ip link del p3")
+
+
 def test_a_kernel_that_cannot_keep_vlans_apart_is_said_before_anything_changes(host: Host, staged: Staged) -> None:
     if host.run("test -e /sys/class/net/br0/bridge/vlan_filtering", check=False).status == 0:
         pytest.skip("this kernel can")

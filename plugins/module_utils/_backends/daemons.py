@@ -24,12 +24,12 @@ PATIENCE = 10.0  # seconds for a process to end
 
 def read() -> list[Daemon]:
     """Those that run, units aside."""
-    return [_with_loaded(bridge) for bridge in _running() if not _is_of_a_unit(bridge)]
+    return [_with_loaded(bridge) for bridge, pid in _running().items() if not _is_of_a_unit(bridge, pid)]
 
 
 def of_units() -> list[str]:
     """The networks whose servers systemd runs."""
-    return [bridge for bridge in _running() if _is_of_a_unit(bridge)]
+    return [bridge for bridge, pid in _running().items() if _is_of_a_unit(bridge, pid)]
 
 
 def stop(plan: Plan) -> None:
@@ -78,10 +78,10 @@ def _end(bridge: str) -> None:
         time.sleep(0.02)
 
 
-def _running() -> list[str]:
-    """The networks that are served, by whomever."""
+def _running() -> dict[str, int]:
+    """The processes that serve networks, by whomever they were started."""
     names = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
-    return [bridge for bridge in sorted(names) if _pid(bridge)]
+    return {bridge: pid for bridge in sorted(names) if (pid := _pid(bridge))}
 
 
 def _pid(bridge: str) -> Optional[int]:
@@ -93,6 +93,6 @@ def _pid(bridge: str) -> Optional[int]:
     return int(text) if f"--conf-file={layout.DHCP}/{bridge}/{NAMES.conf}" in command else None
 
 
-def _is_of_a_unit(bridge: str) -> bool:
+def _is_of_a_unit(bridge: str, pid: int) -> bool:
     """Whether systemd has started it, by its control group (cgroups(7))."""
-    return layout.dhcp_unit(bridge) in files.read_foreign(f"/proc/{_pid(bridge)}/cgroup")
+    return layout.dhcp_unit(bridge) in files.read_foreign(f"/proc/{pid}/cgroup")

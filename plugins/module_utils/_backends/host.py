@@ -9,6 +9,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
+from itertools import filterfalse
+from typing import Callable
 
 from .._model import layout
 from .._model.errors import HostError
@@ -66,24 +68,9 @@ def apply(plan: Plan, backends: Sequence[Backend]) -> None:
     if systemd.is_running():
         systemd.stop(plan)
         plan = _start_what_boots(plan)
-    texts = plan.only(File.kind)
-    put = [new for _old, new in texts.pairs() if isinstance(new, File)]
     for backend in backends:
         backend.stop(plan)
-    # What we are about to make, and what parameters were, is written down first: a run that is killed must not forget it.
-    # The packet filter is the other way round: what nft refuses must not be there at the next boot, nor may that forward then.
-    first = {file.name: _while_changed(plan, file) for file in put if _is_written_first(file)}
-    for file in first.values():
-        files.write(file)
-    for backend in backends:
-        backend.apply(plan)
-    # Parameters last and, when they go, first: at no point would a boot forward without the filter.
-    for file in sorted(put, key=_is_of_parameters):
-        if file != first.get(file.name):
-            files.write(file)
-    removed = (old for old in texts.removed if isinstance(old, File))
-    for file in sorted(removed, key=_is_of_parameters, reverse=True):
-        files.remove(file)
+    _write(plan, backends)
     for backend in backends:
         backend.settle(plan)
     sweep(backends)
@@ -113,15 +100,47 @@ def sweep(backends: Sequence[Backend]) -> None:
         backend.sweep()
 
 
-def _while_changed(plan: Plan, file: File) -> File:
-    if not _is_of_parameters(file):
-        return file
-    return replace(file, text=sysctls.while_changed(boot.text_of(plan.before, file.name), file.text))
+def _write(plan: Plan, backends: Sequence[Backend]) -> None:
+    """Files, and what backends make of the kernel between them, so that a run may be killed at any point.
+
+    What we are about to make, and what parameters were, is written down first: it must not be forgotten. The packet filter is the
+    other way round: what nft refuses must not be there at the next boot. And no boot forwards what it does not filter: parameters go
+    before the files of the filter change, and come after.
+    """
+    texts = plan.only(File.kind)
+    put = [new for _old, new in texts.pairs() if isinstance(new, File)]
+    gone = [old for old in texts.removed if isinstance(old, File)]
+    parameters, others = list(filter(_is_of_parameters, put)), list(filterfalse(_is_of_parameters, put))
+    written: dict[str, File] = {}
+
+    def write(file: File) -> None:
+        if written.get(file.name) != file:
+            files.write(file)
+            written[file.name] = file
+
+    def write_parameters(stage: Callable[[str, str], str]) -> None:
+        for file in parameters:
+            write(replace(file, text=stage(boot.text_of(plan.before, file.name), file.text)))
+
+    for file in filter(_is_written_first, others):
+        write(file)
+    write_parameters(sysctls.before_change)
+    for backend in backends:
+        backend.apply(plan)
+    write_parameters(sysctls.after_change)
+    for file in filter(_is_of_parameters, gone):
+        files.remove(file)
+    for file in others:
+        write(file)
+    for file in filterfalse(_is_of_parameters, gone):
+        files.remove(file)
+    for file in parameters:
+        write(file)
 
 
 def _is_written_first(file: File) -> bool:
     told_to_managers = any(fnmatch(file.name, pattern) for pattern in layout.UNMANAGED)
-    return file.name.endswith(".batch") or _is_of_parameters(file) or told_to_managers
+    return file.name.endswith(".batch") or told_to_managers
 
 
 def _is_of_parameters(file: File) -> bool:

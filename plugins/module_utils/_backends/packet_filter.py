@@ -20,14 +20,21 @@ def packet_filter(sysctls: Sequence[str] = ()) -> Backend:
 
     def read(found: State) -> Iterator[Resource]:
         yield from nft.read()
-        files = [found.get(Key(File.kind, path)) for path in layout.SYSCTLS.values()]
-        ours = [name for file in files if isinstance(file, File) for name in parse(file.text)]
-        yield from sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *ours]))
+        yield from sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *_recorded(found)]))
 
     return Backend(read=read, apply=_apply)
 
 
 def _apply(plan: Plan) -> None:
-    """The filter stands before anything may be forwarded."""
+    """The filter stands before anything may be forwarded, and until nothing may any more."""
+    parameters = plan.only(Sysctl.kind)
+    needed = _recorded(plan.after)
+    sysctl.apply(parameters.part(lambda key: key.name not in needed))
     nft.apply(plan)
-    sysctl.apply(plan.only(Sysctl.kind))
+    sysctl.apply(parameters.part(lambda key: key.name in needed))
+
+
+def _recorded(state: State) -> set[str]:
+    """The names of the parameters that are set by us."""
+    found = [state.get(Key(File.kind, path)) for path in layout.SYSCTLS.values()]
+    return {name for file in found if isinstance(file, File) for name in parse(file.text)}

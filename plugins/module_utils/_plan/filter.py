@@ -99,11 +99,10 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
         boot.put_file(after, layout.PROGRAM, ruleset.program() if elements else "")
         _set_parameters(before, after, records)
         planned = boot.complete(request, before, after)
-        # The file says what the parameters do. What was in it before is what earlier tasks of a play have made of it.
-        written_down = (
-            {Key(File.kind, path) for path in layout.SYSCTLS.values()} if planned.only(Sysctl.kind) else set()
-        )
-        return replace(planned, implied=planned.implied | written_down)
+        # Their files say what the parameters do. What was in them before is what earlier tasks of a play have made of them.
+        written_down = {Key(File.kind, path) for path in layout.SYSCTLS.values()}
+        has_more = bool(planned.part(lambda key: key not in written_down))
+        return replace(planned, implied=planned.implied | written_down) if has_more else planned
 
     return plan
 
@@ -253,9 +252,10 @@ def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], rec
     at_boot = _wanted(lasting, parameters, settings).keys()
     for name, value in wanted.items():
         if name in parameters:
-            was = settings[name].was if name in settings else parameters[name]
-            settings[name] = sysctls.Setting(value, was)
+            settings.setdefault(name, sysctls.Setting(value, parameters[name]))
             after[Key(Sysctl.kind, name)] = Sysctl(name, value)
+        if name in settings:
+            settings[name] = settings[name]._replace(value=value)
     for name in [name for name in settings if name not in wanted]:
         was = settings.pop(name).was
         if name in parameters:

@@ -152,12 +152,17 @@ batches() {
     done
 }
 
+# Where the MAC address of an interface was set by somebody (NET_ADDR_SET): the address of a bridge for which nobody did is that of
+# one of its ports, and changes when they come and go.
+pinned() { grep -sx 3 /dev/null /sys/class/net/*/addr_assign_type; }
+
 # Of the batches, the lines for links that can be ours. `lines aloud` says what is passed over, and why.
 lines() {
-    { ip -o link show; echo; batches "$1"; } | awk -v aloud="$1" -v ipv6="$([ -d /proc/sys/net/ipv6 ] && echo 1)" -v later="$later" '
+    { pinned; ip -o link show; echo; batches "$1"; } | awk -v aloud="$1" -v ipv6="$([ -d /proc/sys/net/ipv6 ] && echo 1)" -v later="$later" '
         function say(text) { if (aloud == "aloud" && !said[text]++) print "<3>vmnet: " text > "/dev/stderr" }
         function ends() { if (link && !complete) say(link " is only half in its file, and stays down") }
         !batch && /^$/ { batch = 1; next }
+        !batch && /^\/sys\// { split($0, path, "/"); pinned[path[5]] = 1; next }
         !batch { split($2, n, /[:@]/); if ($0 ~ /alias vmnet:/) ours[n[1]] = 1 }
         !batch { for (i = 1; i < NF; i++) if ($i == "link/ether") { address[n[1]] = $(i + 1); break } }
         !batch { if (!index(later, " " n[1] " ")) there[n[1]] = 1; next }
@@ -177,7 +182,7 @@ lines() {
         !created && !there[link] { say(link " is not there"); next }
         aloud == "aloud" && !there[link] { say(link " could not be made"); next }
         # The kernel forgets all neighbours whenever this is set, and packets that wait for one, even if it is the same.
-        $0 == "link set dev " link " address " address[link] { next }
+        pinned[link] && $0 == "link set dev " link " address " address[link] { next }
         dev && dev != link && !there[dev] { say(dev " is not there to be a port of " link); next }
         / addrgenmode / && !ipv6 { next }
         { print }
@@ -193,7 +198,7 @@ links() {
     lines quietly | grep '^link set dev [^ ]* address ' | ip -force -batch -
     vlans=$(lines quietly | grep '^vlan ') && echo "$vlans" | bridge -force -batch -
     parameters /etc/vmnet/*/bridges.sysctl /run/vmnet/*/bridges.sysctl /etc/vmnet/*/uplinks.sysctl /run/vmnet/*/uplinks.sysctl
-    # Nothing forwards without the filter, whatever somebody has removed.
+    # Not what is left of ours where somebody has removed the filter.
     [ ! -f "$program" ] || parameters /etc/sysctl.d/60-vmnet.conf /run/vmnet/filter.sysctl
     lines "$1" | grep -E '^address | up$' | ip -force -batch -
 }

@@ -289,11 +289,28 @@ def test_a_loopback_forward_of_such_an_entry_is_not_set_at_boot_either() -> None
     assert files_of(state)[UNTIL_REBOOT] == f"# was 0\n{localnet} = 1\n"
 
 
+def test_a_move_is_told_alike_by_each_module_whatever_the_others_have_done() -> None:
+    """Check mode plans each from the host as it is; a run plans the second when the first has moved what is its own."""
+    localnet = "net/ipv4/conf/vmnet8/route_localnet"
+    state: State = {**QUIET, **host(Sysctl(localnet, "0"))}
+    steps = (("policies", nat_policy()), ("port_forwards", web(loopback=True)))
+    for option, entry in steps:
+        state = made(request(option, entry), state)
+    predicted, run = state, state
+    for option, entry in steps:
+        asked = request(option, entry, persistent=False)
+        told = [_diff.render(PLANNERS[option](asked, part(moment, FILTER))) for moment in (predicted, run)]
+        assert told[0] == told[1] != []
+        run = made(asked, run)
+    assert files_of(run).keys() & {AT_BOOT, UNTIL_REBOOT} == {UNTIL_REBOOT}
+
+
 def test_a_file_that_does_not_set_what_it_should_is_mended_and_remembers_what_was() -> None:
     """So it is after a run that was killed before its end, or when somebody has edited it."""
     state = made(request("policies", nat_policy()), QUIET)
-    edited = {**state, **host(File(AT_BOOT, f"# was 0\n{FORWARD4} = 0\n"))}
-    assert made(request("policies", nat_policy()), edited) == state
+    for line in (f"{FORWARD4} = 0", f"#{FORWARD4} = 1"):
+        edited = {**state, **host(File(AT_BOOT, f"# was 0\n{line}\n"))}
+        assert made(request("policies", nat_policy()), edited) == state
 
 
 def test_without_systemd_there_is_no_unit() -> None:

@@ -18,7 +18,8 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import P
 
 PATH = layout.SYSCTLS[layout.PERSISTENT]
 ONE, TWO = "# was 0\nnet/a = 1\n", "# was 7\nnet/b = 2\n"
-ONE_AS_IT_WAS, TWO_AS_IT_WAS = ONE.replace("= 1", "= 0"), TWO.replace("= 2", "= 7")
+# Remembered, and not to be set yet.
+ONE_PENDING, TWO_PENDING = ONE.replace("net/a", "#net/a"), TWO.replace("net/b", "#net/b")
 
 
 @pytest.fixture
@@ -45,10 +46,13 @@ def sysctls(*texts: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        pytest.param(sysctls(), sysctls(ONE), [ONE_AS_IT_WAS, "change", ONE], id="first"),
-        pytest.param(sysctls(ONE), sysctls(ONE, TWO), [ONE + TWO_AS_IT_WAS, "change", ONE + TWO], id="one more"),
+        pytest.param(sysctls(), sysctls(ONE), [ONE_PENDING, "change", ONE], id="first"),
+        pytest.param(sysctls(ONE), sysctls(ONE, TWO), [ONE + TWO_PENDING, "change", ONE + TWO], id="one more"),
         pytest.param(sysctls(ONE, TWO), sysctls(ONE), [ONE + TWO, "change", ONE], id="one less"),
-        pytest.param(sysctls(ONE), sysctls(TWO), [ONE + TWO_AS_IT_WAS, "change", TWO], id="another"),
+        pytest.param(sysctls(ONE), sysctls(TWO), [ONE + TWO_PENDING, "change", TWO_PENDING, TWO], id="another"),
+        pytest.param(
+            sysctls(ONE_PENDING), sysctls(ONE), [ONE_PENDING, "change", ONE], id="after a run that was killed"
+        ),
         pytest.param(sysctls(ONE), sysctls(), ["change", f"no {PATH}"], id="last"),
     ],
 )
@@ -66,11 +70,16 @@ def test_links_are_recorded_before_they_are_made_and_the_filter_when_nft_has_tak
 
 
 def test_at_no_point_would_a_boot_forward_without_the_filter(done: list[str]) -> None:
-    record = File("/etc/vmnet/nat/policies.nft", "a record")
-    both: list[Resource] = [*sysctls(ONE), record]
-    assert change([], both, done) == [ONE_AS_IT_WAS, "change", "a record", ONE]
+    path = "/etc/vmnet/nat/policies.nft"
+    both: list[Resource] = [*sysctls(ONE), File(path, "all")]
+    assert change([], both, done) == [ONE_PENDING, "change", "all", ONE]
     done.clear()
-    assert change([record, *sysctls(ONE)], [], done) == ["change", f"no {PATH}", f"no {record.name}"]
+    assert change(both[::-1], [File(path, "less")], done) == ["change", f"no {PATH}", "less"]
+    done.clear()
+    less, more = [File(path, "less"), *sysctls(ONE)], [File(path, "more"), *sysctls(ONE, TWO)]
+    assert change(more, less, done) == [ONE + TWO, "change", ONE, "less"]
+    done.clear()
+    assert change(both[::-1], [], done) == ["change", f"no {PATH}", f"no {path}"]
 
 
 def test_what_nft_refuses_leaves_no_parameter_for_the_next_boot(done: list[str]) -> None:
@@ -79,4 +88,4 @@ def test_what_nft_refuses_leaves_no_parameter_for_the_next_boot(done: list[str])
 
     with pytest.raises(HostError):
         host.apply(Plan({}, by_key(sysctls(ONE))), (Backend(apply=refuse),))
-    assert done == [ONE_AS_IT_WAS]
+    assert done == [ONE_PENDING]
