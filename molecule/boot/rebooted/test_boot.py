@@ -82,15 +82,15 @@ def test_a_run_brings_it_back_as_check_mode_says(runs: list[Run], host: Host) ->
 
 
 @pytest.mark.usefixtures("runs")
+def test_the_host_is_then_as_before_the_reboot(scenario: Scenario, host: Host) -> None:
+    before, after = (without(OF_MANAGERS, found) for found in (scenario.snapshot("running", host), host.snapshot()))
+    assert left(before, after) == []
+
+
+@pytest.mark.usefixtures("runs")
 def test_a_restart_of_the_service_sets_what_networks_need_that_are_not_to_start(host: Host) -> None:
     localnet = "/proc/sys/net/ipv4/conf/vmnet9/route_localnet"
     assert (
         host.run(f"cat {localnet}; echo 0 > {localnet}; systemctl restart vmnet.service; cat {localnet}").stdout
         == "1\n1\n"
     )
-
-
-@pytest.mark.usefixtures("runs")
-def test_the_host_is_then_as_before_the_reboot(scenario: Scenario, host: Host) -> None:
-    before, after = (without(OF_MANAGERS, found) for found in (scenario.snapshot("running", host), host.snapshot()))
-    assert left(before, after) == []
