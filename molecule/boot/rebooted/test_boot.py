@@ -90,7 +90,5 @@ def test_the_host_is_then_as_before_the_reboot(scenario: Scenario, host: Host) -
 @pytest.mark.usefixtures("runs")
 def test_a_restart_of_the_service_sets_what_networks_need_that_are_not_to_start(host: Host) -> None:
     localnet = "/proc/sys/net/ipv4/conf/vmnet9/route_localnet"
-    assert (
-        host.run(f"cat {localnet}; echo 0 > {localnet}; systemctl restart vmnet.service; cat {localnet}").stdout
-        == "1\n1\n"
-    )
+    said = host.run(f"cat {localnet}; echo 0 > {localnet}; systemctl restart vmnet.service; cat {localnet}").stdout
+    assert said == "1\n1\n"
