@@ -9,12 +9,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
-from itertools import filterfalse
-from typing import Callable
+from typing import Optional
 
 from .._model import layout
 from .._model.errors import HostError
-from .._model.resource import File, State, by_key
+from .._model.resource import File, Key, Resource, State, by_key
 from .._plan import boot
 from .._plan.core import Plan
 from .._render import sysctls
@@ -63,16 +62,32 @@ def require_features(plan: Plan, backends: Sequence[Backend]) -> None:
 
 
 def apply(plan: Plan, backends: Sequence[Backend]) -> None:
-    """Services stop before what they use goes, the filter stands before anything may forward, and services start last, but for those of
-    boot on a host that has nothing of ours yet."""
+    """In an order in which a run may be killed at any point.
+
+    Services stop before what they use goes, and start last, but for those of boot on a host that has nothing of ours yet. What we are
+    about to make is written down first; what the packet filter is to have, when nft has taken it. What forwards needs the filter, now
+    and at the next boot: parameters are the first to go and the last to come, and what they were is remembered all the while.
+    """
+    parameters = plan.part(_is_of_parameters)
+    for old, new in parameters.pairs():
+        _write_while_changed(old, new)
     if systemd.is_running():
         systemd.stop(plan)
         plan = _start_what_boots(plan)
     for backend in backends:
         backend.stop(plan)
-    _write(plan, backends)
+    texts = plan.part(lambda key: key.kind == File.kind and not _is_of_parameters(key))
+    _write(texts.part(lambda key: key in texts.after and _is_written_first(key)))
+    try:
+        for backend in backends:
+            backend.apply(plan)
+    except HostError:
+        _write(Plan(parameters.after, parameters.before))  # they are still to come
+        raise
+    _write(texts.part(lambda key: key not in texts.after or not _is_written_first(key)))
     for backend in backends:
         backend.settle(plan)
+    _write(parameters)
     sweep(backends)
     if systemd.is_running():
         systemd.start(plan)
@@ -86,9 +101,7 @@ def _start_what_boots(plan: Plan) -> Plan:
     Should the run fail after that, they stay, with nothing to do, until a run succeeds or has everything absent.
     """
     service, rest = boot.apart(plan)
-    for _old, new in service.only(File.kind).pairs():
-        if isinstance(new, File):
-            files.write(new)
+    _write(service.only(File.kind))
     systemd.start(service)
     return rest
 
@@ -100,48 +113,26 @@ def sweep(backends: Sequence[Backend]) -> None:
         backend.sweep()
 
 
-def _write(plan: Plan, backends: Sequence[Backend]) -> None:
-    """Files, and what backends make of the kernel between them, so that a run may be killed at any point.
-
-    What we are about to make, and what parameters were, is written down first: it must not be forgotten. The packet filter is the
-    other way round: what nft refuses must not be there at the next boot. And no boot forwards what it does not filter: parameters go
-    before the files of the filter change, and come after.
-    """
-    texts = plan.only(File.kind)
-    put = [new for _old, new in texts.pairs() if isinstance(new, File)]
-    gone = [old for old in texts.removed if isinstance(old, File)]
-    parameters, others = list(filter(_is_of_parameters, put)), list(filterfalse(_is_of_parameters, put))
-    written: dict[str, File] = {}
-
-    def write(file: File) -> None:
-        if written.get(file.name) != file:
-            files.write(file)
-            written[file.name] = file
-
-    def write_parameters(stage: Callable[[str, str], str]) -> None:
-        for file in parameters:
-            write(replace(file, text=stage(boot.text_of(plan.before, file.name), file.text)))
-
-    for file in filter(_is_written_first, others):
-        write(file)
-    write_parameters(sysctls.before_change)
-    for backend in backends:
-        backend.apply(plan)
-    write_parameters(sysctls.after_change)
-    for file in filter(_is_of_parameters, gone):
-        files.remove(file)
-    for file in others:
-        write(file)
-    for file in filterfalse(_is_of_parameters, gone):
-        files.remove(file)
-    for file in parameters:
-        write(file)
+def _write(texts: Plan) -> None:
+    for _old, new in texts.pairs():
+        if isinstance(new, File):
+            files.write(new)
+    for old in texts.removed:
+        if isinstance(old, File):
+            files.remove(old)
 
 
-def _is_written_first(file: File) -> bool:
-    told_to_managers = any(fnmatch(file.name, pattern) for pattern in layout.UNMANAGED)
-    return file.name.endswith(".batch") or told_to_managers
+def _write_while_changed(old: Optional[Resource], new: Optional[Resource]) -> None:
+    texts = [file.text if isinstance(file, File) else "" for file in (old, new)]
+    file = new or old
+    if isinstance(file, File):
+        files.write(replace(file, text=sysctls.while_changed(*texts)))
 
 
-def _is_of_parameters(file: File) -> bool:
-    return file.name in layout.SYSCTLS.values()
+def _is_written_first(key: Key) -> bool:
+    told_to_managers = any(fnmatch(key.name, pattern) for pattern in layout.UNMANAGED)
+    return key.name.endswith(".batch") or told_to_managers
+
+
+def _is_of_parameters(key: Key) -> bool:
+    return key.kind == File.kind and key.name in layout.SYSCTLS.values()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .._model import layout
+from .._model.errors import HostError
 from .._model.resource import File, Key, Resource, State, Sysctl
 from .._plan.core import Plan
 from .._render.sysctls import parse
@@ -22,16 +23,24 @@ def packet_filter(sysctls: Sequence[str] = ()) -> Backend:
         yield from nft.read()
         yield from sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *_recorded(found)]))
 
-    return Backend(read=read, apply=_apply)
+    return Backend(read=read, apply=_apply, settle=lambda plan: sysctl.apply(_parameters(plan)[1]))
 
 
 def _apply(plan: Plan) -> None:
-    """The filter stands before anything may be forwarded, and until nothing may any more."""
-    parameters = plan.only(Sysctl.kind)
-    needed = _recorded(plan.after)
-    sysctl.apply(parameters.part(lambda key: key.name not in needed))
-    nft.apply(plan)
-    sysctl.apply(parameters.part(lambda key: key.name in needed))
+    """The filter stands until nothing may be forwarded any more; what may be is let through when its files stand, too."""
+    given_up, _needed = _parameters(plan)
+    sysctl.apply(given_up)
+    try:
+        nft.apply(plan)
+    except HostError:
+        sysctl.apply(Plan(given_up.after, given_up.before))
+        raise
+
+
+def _parameters(plan: Plan) -> tuple[Plan, Plan]:
+    """Those that are given up and are again what they were, and those that are needed."""
+    parameters, needed = plan.only(Sysctl.kind), _recorded(plan.after)
+    return parameters.part(lambda key: key.name not in needed), parameters.part(lambda key: key.name in needed)
 
 
 def _recorded(state: State) -> set[str]:

@@ -255,7 +255,7 @@ def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], rec
             settings.setdefault(name, sysctls.Setting(value, parameters[name]))
             after[Key(Sysctl.kind, name)] = Sysctl(name, value)
         if name in settings:
-            settings[name] = settings[name]._replace(value=value)
+            settings[name] = settings[name]._replace(value=value, pending=False)
     for name in [name for name in settings if name not in wanted]:
         was = settings.pop(name).was
         if name in parameters:

@@ -5,49 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Mapping
 from typing import NamedTuple
+
+_WAS = "# was "
+_SETTING = re.compile(r"(#?)(\S+) = (.*)")
 
 
 class Setting(NamedTuple):
     value: str
     was: str
+    # Remembered, but not set by whoever reads the file.
+    pending: bool = False
 
 
-def render(settings: Mapping[str, Setting], pending: Collection[str] = ()) -> str:
-    """In the order in which they have to be set: forwarding last, for it is what the others prepare.
-
-    What is pending is remembered, and not set by whoever reads the file.
-    """
+def render(settings: Mapping[str, Setting]) -> str:
+    """In the order in which they have to be set: forwarding last, for it is what the others prepare."""
     ordered = sorted(settings.items(), key=lambda item: ("forward" in item[0], item[0]))
-    return "".join(f"# was {s.was}\n{'#' * (name in pending)}{name} = {s.value}\n" for name, s in ordered)
+    return "".join(f"{_WAS}{s.was}\n{'#' * s.pending}{name} = {s.value}\n" for name, s in ordered)
 
 
 def parse(text: str) -> dict[str, Setting]:
-    """Pending ones, too."""
+    """Lines that do not say what was before are not ours."""
     settings: dict[str, Setting] = {}
-    was = ""
-    for line in text.splitlines():
-        if line.startswith("# was "):
-            was = line[len("# was ") :]
-        elif "=" in line:
-            name, value = line.lstrip("#").split("=", 1)
-            settings[name.strip()] = Setting(value.strip(), was)
+    lines = text.splitlines()
+    for before, line in zip(lines, lines[1:]):
+        found = _SETTING.fullmatch(line)
+        if before.startswith(_WAS) and found:
+            pending, name, value = found.groups()
+            settings[name] = Setting(value, before[len(_WAS) :], bool(pending))
     return settings
 
 
-def before_change(old: str, new: str) -> str:
-    """The file before parameters become what ``new`` says: nothing is forgotten, and what is new is pending."""
-    settings = {**parse(old), **parse(new)}
-    return render(settings, settings.keys() - _set(old))
-
-
-def after_change(old: str, new: str) -> str:
-    """The file after that, while the files of the packet filter are still the old ones: what is new is still pending."""
-    settings = parse(new)
-    return render(settings, settings.keys() - _set(old))
-
-
-def _set(text: str) -> set[str]:
-    """The names of those that are not pending."""
-    return {line.split("=", 1)[0].strip() for line in text.splitlines() if "=" in line and not line.startswith("#")}
+def while_changed(old: str, new: str) -> str:
+    """The file until parameters are as ``new`` says: nothing is forgotten, and what comes or goes is pending."""
+    before, after = parse(old), parse(new)
+    stay = {name for name, setting in before.items() if name in after and not setting.pending}
+    return render({name: s._replace(pending=name not in stay) for name, s in {**before, **after}.items()})

@@ -305,6 +305,13 @@ def test_a_move_is_told_alike_by_each_module_whatever_the_others_have_done() -> 
     assert files_of(run).keys() & {AT_BOOT, UNTIL_REBOOT} == {UNTIL_REBOOT}
 
 
+def test_a_line_that_does_not_say_what_was_before_is_not_ours() -> None:
+    state = made(request("policies", nat_policy()), QUIET)
+    written = f"# was 0\n{FORWARD4} = 1\n"
+    edited = {**state, **host(File(AT_BOOT, f"{written}#net/x = 2\nnet/y = 3\n"))}
+    assert files_of(made(request("policies", nat_policy()), edited))[AT_BOOT] == written
+
+
 def test_a_file_that_does_not_set_what_it_should_is_mended_and_remembers_what_was() -> None:
     """So it is after a run that was killed before its end, or when somebody has edited it."""
     state = made(request("policies", nat_policy()), QUIET)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import ho
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.backend import Backend
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Resource, by_key
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, Resource, Unit, by_key
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
 
 PATH = layout.SYSCTLS[layout.PERSISTENT]
@@ -21,21 +22,38 @@ ONE, TWO = "# was 0\nnet/a = 1\n", "# was 7\nnet/b = 2\n"
 # Remembered, and not to be set yet.
 ONE_PENDING, TWO_PENDING = ONE.replace("net/a", "#net/a"), TWO.replace("net/b", "#net/b")
 
+RECORD = "/etc/vmnet/nat/policies.nft"
+SERVICE = Unit(layout.SERVICE, enabled=True, active=True)
+NOTHING: list[Resource] = []
+NO_NAT: list[Resource] = [File(RECORD, "less"), SERVICE]
+ALL: list[Resource] = [File(RECORD, "all"), File(PATH, ONE), SERVICE]
+
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is done, one after the other."""
     steps: list[str] = []
-    monkeypatch.setattr(host.systemd, "is_running", lambda: False)
+    monkeypatch.setattr(host.systemd, "is_running", lambda: True)
+    monkeypatch.setattr(
+        host.systemd, "stop", lambda plan: steps.append("stop") if plan.only(Unit.kind).removed else None
+    )
+    monkeypatch.setattr(host.systemd, "start", lambda _plan: None)
     monkeypatch.setattr(host.files, "write", lambda file: steps.append(file.text))
     monkeypatch.setattr(host.files, "remove", lambda file: steps.append(f"no {file.name}"))
     monkeypatch.setattr(host.files, "sweep", lambda _paths: None)
     return steps
 
 
-def change(before: list[Resource], after: list[Resource], done: list[str]) -> list[str]:
-    backend = Backend(apply=lambda _plan: done.append("change"))
-    host.apply(Plan(by_key(before), by_key(after)), (backend,))
+def change(before: list[Any], after: list[Any], done: list[str], *, refused: bool = False) -> list[str]:
+    def apply(_plan: Plan) -> None:
+        done.append("change")
+        if refused:
+            raise HostError("no")
+
+    done.clear()
+    backend = Backend(apply=apply, settle=lambda _plan: done.append("settle"))
+    with pytest.raises(HostError) if refused else nullcontext():
+        host.apply(Plan(by_key(before), by_key(after)), (backend,))
     return done
 
 
@@ -44,48 +62,55 @@ def sysctls(*texts: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "expected"),
+    ("before", "after", "meanwhile", "end"),
     [
-        pytest.param(sysctls(), sysctls(ONE), [ONE_PENDING, "change", ONE], id="first"),
-        pytest.param(sysctls(ONE), sysctls(ONE, TWO), [ONE + TWO_PENDING, "change", ONE + TWO], id="one more"),
-        pytest.param(sysctls(ONE, TWO), sysctls(ONE), [ONE + TWO, "change", ONE], id="one less"),
-        pytest.param(sysctls(ONE), sysctls(TWO), [ONE + TWO_PENDING, "change", TWO_PENDING, TWO], id="another"),
-        pytest.param(
-            sysctls(ONE_PENDING), sysctls(ONE), [ONE_PENDING, "change", ONE], id="after a run that was killed"
-        ),
-        pytest.param(sysctls(ONE), sysctls(), ["change", f"no {PATH}"], id="last"),
+        pytest.param(sysctls(), sysctls(ONE), ONE_PENDING, ONE, id="first"),
+        pytest.param(sysctls(ONE), sysctls(ONE, TWO), ONE + TWO_PENDING, ONE + TWO, id="one more"),
+        pytest.param(sysctls(ONE, TWO), sysctls(ONE), ONE + TWO_PENDING, ONE, id="one less"),
+        pytest.param(sysctls(ONE), sysctls(TWO), ONE_PENDING + TWO_PENDING, TWO, id="another"),
+        pytest.param(sysctls(ONE_PENDING), sysctls(ONE), ONE_PENDING, ONE, id="after a run that was killed"),
+        pytest.param(sysctls(ONE), sysctls(), ONE_PENDING, f"no {PATH}", id="last"),
     ],
 )
 def test_what_a_parameter_was_is_on_disk_until_it_is_so_again(
+    done: list[str], before: list[Resource], after: list[Resource], meanwhile: str, end: str
+) -> None:
+    assert change(before, after, done) == [meanwhile, "change", "settle", end]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(NOTHING, ALL, [ONE_PENDING, "change", "all", "settle", ONE], id="first"),
+        pytest.param(ALL, NO_NAT, [ONE_PENDING, "change", "less", "settle", f"no {PATH}"], id="the last that forwards"),
+        pytest.param(
+            ALL,
+            NOTHING,
+            [ONE_PENDING, "stop", "change", f"no {RECORD}", "settle", f"no {PATH}"],
+            id="the last, and what loads the filter at boot",
+        ),
+    ],
+)
+def test_at_no_point_would_a_boot_forward_without_the_filter(
     done: list[str], before: list[Resource], after: list[Resource], expected: list[str]
 ) -> None:
     assert change(before, after, done) == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(sysctls(), sysctls(ONE), [ONE_PENDING, "change", f"no {PATH}"], id="first"),
+        pytest.param(sysctls(ONE), sysctls(TWO), [ONE_PENDING + TWO_PENDING, "change", ONE], id="another"),
+    ],
+)
+def test_what_nft_refuses_leaves_parameters_as_they_were(
+    done: list[str], before: list[Resource], after: list[Resource], expected: list[str]
+) -> None:
+    assert change(before, after, done, refused=True) == expected
+
+
 def test_links_are_recorded_before_they_are_made_and_the_filter_when_nft_has_taken_it(done: list[str]) -> None:
     put: list[Resource] = [File("/etc/vmnet/nat/taps.batch", "a batch"), File(layout.PROGRAM, "a program")]
-    assert change([], put, done) == ["a batch", "change", "a program"]
-    done.clear()
-    assert change(put, [], done) == ["change", "no /etc/vmnet/nat/taps.batch", f"no {layout.PROGRAM}"]
-
-
-def test_at_no_point_would_a_boot_forward_without_the_filter(done: list[str]) -> None:
-    path = "/etc/vmnet/nat/policies.nft"
-    both: list[Resource] = [*sysctls(ONE), File(path, "all")]
-    assert change([], both, done) == [ONE_PENDING, "change", "all", ONE]
-    done.clear()
-    assert change(both[::-1], [File(path, "less")], done) == ["change", f"no {PATH}", "less"]
-    done.clear()
-    less, more = [File(path, "less"), *sysctls(ONE)], [File(path, "more"), *sysctls(ONE, TWO)]
-    assert change(more, less, done) == [ONE + TWO, "change", ONE, "less"]
-    done.clear()
-    assert change(both[::-1], [], done) == ["change", f"no {PATH}", f"no {path}"]
-
-
-def test_what_nft_refuses_leaves_no_parameter_for_the_next_boot(done: list[str]) -> None:
-    def refuse(_plan: Plan) -> None:
-        raise HostError("no")
-
-    with pytest.raises(HostError):
-        host.apply(Plan({}, by_key(sysctls(ONE))), (Backend(apply=refuse),))
-    assert done == [ONE_PENDING]
+    assert change([], put, done) == ["a batch", "change", "a program", "settle"]
+    assert change(put, [], done) == ["change", "no /etc/vmnet/nat/taps.batch", f"no {layout.PROGRAM}", "settle"]
