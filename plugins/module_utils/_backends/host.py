@@ -82,7 +82,8 @@ def apply(plan: Plan, backends: Sequence[Backend]) -> None:
         for backend in backends:
             backend.apply(plan)
     except HostError:
-        _write(Plan(parameters.after, parameters.before))  # they are still to come
+        # None that comes is set yet, and those that were given up are set again.
+        _write(Plan(parameters.after, parameters.before))
         raise
     _write(texts.part(lambda key: key not in texts.after or not _is_written_first(key)))
     for backend in backends:

@@ -306,10 +306,13 @@ def test_a_move_is_told_alike_by_each_module_whatever_the_others_have_done() -> 
 
 
 def test_a_line_that_does_not_say_what_was_before_is_not_ours() -> None:
-    state = made(request("policies", nat_policy()), QUIET)
+    others = host(Sysctl("net/x", "2"), Sysctl("net/y", "3"))
+    state = made(request("policies", nat_policy()), {**QUIET, **others})
     written = f"# was 0\n{FORWARD4} = 1\n"
     edited = {**state, **host(File(AT_BOOT, f"{written}#net/x = 2\nnet/y = 3\n"))}
-    assert files_of(made(request("policies", nat_policy()), edited))[AT_BOOT] == written
+    after = made(request("policies", nat_policy()), edited)
+    assert files_of(after)[AT_BOOT] == written
+    assert after.items() >= others.items()
 
 
 def test_a_file_that_does_not_set_what_it_should_is_mended_and_remembers_what_was() -> None:
