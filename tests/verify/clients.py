@@ -103,7 +103,9 @@ def client(host: Host, bridge: str, mac: str, name: str = "client") -> Iterator[
         yield made
     finally:
         host.run(
-            f"ip netns pids {name} | xargs -r kill -9; ip netns del {name}; rm -f /run/client*.{name} /run/client.{name}.*",
+            # The cable first: left to the kernel, it outlives the namespace for a while, and the next client's has the same name.
+            f"ip netns pids {name} | xargs -r kill -9; ip link del c-{name}; ip netns del {name}; "
+            f"rm -f /run/client*.{name} /run/client.{name}.*",
             check=False,
         )
 

@@ -27,6 +27,10 @@ find /etc/network /etc/netplan /etc/systemd/network /etc/NetworkManager /etc/vmn
 """
 
 
+# There while a change waits to be confirmed, or is being undone. What undoes it is at work for a moment after the host is as it
+# was, and until then another change is refused.
+WAITING = "ls -d /run/vmnet-uplinks/armed-* /run/vmnet-uplinks/undoing 2> /dev/null"
+
 # A route of another interface that comes before one of the uplink's with the same metric.
 PREFIX = "2001:db8:77::/64"
 ROUTES = f"ip -6 route add {PREFIX} dev eth1 metric 77; ip -6 route append {PREFIX} via fe80::77 dev eth0 metric 77"
@@ -34,6 +38,15 @@ ROUTES = f"ip -6 route add {PREFIX} dev eth1 metric 77; ip -6 route append {PREF
 
 def look(host: Host) -> list[str]:
     return sorted(host.run(LOOK, check=False).lines)
+
+
+def wait_until_undone(host: Host, before: list[str], what: str) -> None:
+    """Until nothing waits any more and everything is as it was; raises LabError with the lines that are not."""
+    wait_for(f"{what}: nothing waits", lambda: not host.run(WAITING, check=False).lines, timeout=60, interval=0.5)
+    try:
+        wait_for(f"{what}: everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    except LabError as error:
+        raise LabError("\n".join([str(error), *sorted(set(before) ^ set(look(host)))])) from None
 
 
 Outcomes = dict[str, "BaseException | None"]  # host -> what went wrong there
@@ -78,8 +91,7 @@ def nobody_confirms(service_manager: str, host: Host, staged: Staged) -> None:
     staged.run("uplinks", **UPLINK, service_manager=service_manager)
     assert "master vmnet0" in host.run("ip -o link show eth0").stdout
     assert ("dev eth1" in host.run(f"ip -6 route show {PREFIX}").stdout) == foreign
-    wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
-    wait_for("nothing waits", lambda: not host.run("ls /run/vmnet-uplinks/undoing", check=False).ok, timeout=60)
+    wait_until_undone(host, before, "never confirmed")
     if foreign:
         host.run(f"ip -6 route del {PREFIX} dev eth0; ip -6 route del {PREFIX} dev eth1")
     staged.run("bridges", **BRIDGE, state="absent")
@@ -98,18 +110,12 @@ def killed(bed: Bed) -> Outcomes:
 def kill_half_way(host: Host, staged: Staged) -> None:
     staged.run("bridges", **BRIDGE)
     before = look(host)
-
-    def wait_until_undone(what: str) -> None:
-        """What undoes it is at work for a moment after the host is as it was, and until then another change is refused."""
-        wait_for(f"everything as it was, {what}", lambda: look(host) == before, timeout=60, interval=0.5)
-        wait_for("nothing waits", lambda: not host.run("ls /run/vmnet-uplinks/armed-*", check=False).ok, timeout=60)
-
     points = staged.run("uplinks", **UPLINK)["changes"]
-    wait_until_undone("never confirmed")
+    wait_until_undone(host, before, "never confirmed")
     for point in range(points - 3, points + 1):
         with pytest.raises(KilledError):
             staged.run("uplinks", kill_at=point, **UPLINK)
-        wait_until_undone(f"killed at {point}")
+        wait_until_undone(host, before, f"killed at {point}")
     staged.run("bridges", **BRIDGE, state="absent")
     host.run("rm -rf /run/vmnet-uplinks")
 
@@ -133,7 +139,7 @@ def go_down(host: Host, staged: Staged) -> None:
             staged.run("uplinks", **asked, check=check)
     host.reboot()
     assert "master vmnet0" not in host.run("ip -o link show eth0").stdout
-    wait_for("everything as it was", lambda: look(host) == before, timeout=60, interval=0.5)
+    wait_until_undone(host, before, "rebooted")
     assert not host.run(
         "ls -d /var/lib/vmnet-uplinks /run/vmnet-uplinks /etc/systemd/system/*uplinks*", check=False
     ).lines
