@@ -47,6 +47,11 @@ class Guest:
     forwards: tuple[tuple[str, PortForward], ...]
     dhcp: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_reserved(self) -> bool:
+        """Whether the DHCP server can tell it from others."""
+        return bool(self.mac or self.dhcp)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -376,29 +381,38 @@ def _refuse_unusable(address: net.Address, own: tuple[net.Interface, ...], at: s
 
 
 def _refuse_overlaps(networks: list[Network]) -> None:
-    seen: list[tuple[str, net.Network]] = []
-    for network in networks:
-        for index, subnet in enumerate(network.subnets):
-            at = f"{network.at}.addresses[{index}]"
-            for other, taken in seen:
-                same = other == network.at and subnet == taken  # two addresses in one subnet
-                if not same and subnet.version == taken.version and subnet.overlaps(taken):
-                    raise InputError(at, f"{network.addresses[index]} overlaps {taken} of {other}")
-            seen.append((network.at, subnet))
+    """Of two subnets that overlap one is inside the other, so that in the order of addresses it begins before that one ends."""
+    listed = [(network, i, subnet) for network in networks for i, subnet in enumerate(network.subnets)]
+    places = sorted(
+        range(len(listed)), key=lambda n: (listed[n][2].version, int(listed[n][2][0]), listed[n][2].prefixlen)
+    )
+    wider = -1
+    for place in places:
+        subnet, around = listed[place][2], listed[wider][2]
+        if wider < 0 or subnet.version != around.version or subnet[0] > around[-1]:  # type: ignore[operator]
+            wider = place
+        elif subnet != around or listed[place][0] is not listed[wider][0]:  # else two addresses in one subnet
+            (other, _i, taken), (network, i, _subnet) = (listed[n] for n in sorted((wider, place)))
+            raise InputError(f"{network.at}.addresses[{i}]", f"{network.addresses[i]} overlaps {taken} of {other.at}")
 
 
 def _refuse_own_services(networks: list[Network]) -> None:
     """A forward catches what is sent to any address of the host that it is for: also what guests ask the host itself."""
-    for network in networks:
-        for at, forward in network.all_forwards():
-            for server in networks:
-                for protocol, port, what in _services(server):
-                    if forward.protocol == protocol and port in forward.listen and _takes_from(forward, server):
-                        raise InputError(
-                            f"{at}.listen",
-                            f"{protocol} {port} on {forward.address or 'every address of the host'} is also where {server.name} has its"
-                            f" {what}; set address to the one address of the host that this is for, or another port",
-                        )
+    served: dict[tuple[str, int], list[tuple[Network, str]]] = {}
+    for server in networks:
+        for protocol, port, what in _services(server):
+            served.setdefault((protocol, port), []).append((server, what))
+    for at, forward in (forward for network in networks for forward in network.all_forwards()):
+        for (protocol, port), servers in served.items():
+            if forward.protocol != protocol or port not in forward.listen:
+                continue
+            for server, what in servers:
+                if _takes_from(forward, server):
+                    raise InputError(
+                        f"{at}.listen",
+                        f"{protocol} {port} on {forward.address or 'every address of the host'} is also where {server.name} has its"
+                        f" {what}; set address to the one address of the host that this is for, or another port",
+                    )
 
 
 def _services(network: Network) -> Iterable[tuple[str, int, str]]:
@@ -424,11 +438,11 @@ def _takes_from(forward: PortForward, server: Network) -> bool:
 
 def _refuse_unknown_peers(networks: list[Network]) -> None:
     """A peer is another network of the same host whose guests the host routes for."""
+    routed = {network.name for network in networks if network.mode != "bridged"}
     for network in networks:
-        routed = sorted(n.name for n in networks if n.mode != "bridged" and n is not network)
         for index, peer in enumerate(network.peers):
-            if peer not in routed:
-                others = ", ".join(routed) or "none"
+            if peer not in routed or peer == network.name:
+                others = ", ".join(sorted(routed - {network.name})) or "none"
                 raise InputError(
                     f"{network.at}.peers[{index}]", f"{peer} is no other network of this host; there is {others}"
                 )
@@ -452,7 +466,7 @@ def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
     if dns.get("forward") and not forward:
         raise InputError(entry.place("dns.forward"), "is true, but nothing leads out of a host-only network")
     prefixes = {address.network.prefixlen for address in network.addresses if address.version == 6}
-    reserved = [guest for guest in network.guests if guest.mac or guest.dhcp]
+    reserved = [guest for guest in network.guests if guest.is_reserved]
     result = {
         "ipv6": "slaac" if prefixes == {64} else "none",
         **given,
@@ -467,7 +481,7 @@ def _dhcp(entry: Fields, network: Network) -> Optional[dict[str, Any]]:
         "dns": {"domain": f"{network.name}.internal", "forward": forward, **dns},
     }
     # Nobody knows these guests by anything to give them a lease for, but their names are known.
-    named = [guest for guest in network.guests if guest not in reserved and guest.addresses]
+    named = [guest for guest in network.guests if not guest.is_reserved and guest.addresses]
     if named and dns.get("enabled", True):
         records = [{"name": guest.name, "addresses": [str(a) for a in guest.addresses]} for guest in named]
         result["dns"]["records"] = [*(dns.get("records") or []), *records]
@@ -507,9 +521,10 @@ def _resources(network: Network) -> dict[str, list[dict[str, Any]]]:
     }
     if network.mode == "nat":
         policy.update(ipv6_mode=network.ipv6, uplinks=list(network.uplinks))
+    targets = {forward.to_address for _at, forward in network.all_forwards()}
     resources = {
         "bridges": [bridge],
-        "taps": [_tap_entry(network, guest, guest.tap) for guest in network.guests if guest.tap],
+        "taps": [_tap_entry(network, guest, guest.tap, targets) for guest in network.guests if guest.tap],
         "dhcp": [dict(network.dhcp)] if network.dhcp else [],
         "nat": [dict(network.nat)] if network.nat else [],
         "port_forwards": [_entry(forward) for _at, forward in network.all_forwards()],
@@ -541,9 +556,9 @@ def _mtu(network: Network) -> dict[str, Any]:
     return {} if network.mtu is None else {"mtu": network.mtu}
 
 
-def _tap_entry(network: Network, guest: Guest, tap: Mapping[str, Any]) -> dict[str, Any]:
+def _tap_entry(network: Network, guest: Guest, tap: Mapping[str, Any], targets: set[net.Address]) -> dict[str, Any]:
     """A guest that a forward leads to may reach itself by it. Where br_netfilter is on, its packets turn round on the bridge."""
-    is_target = any(forward.to_address in guest.addresses for _at, forward in network.all_forwards())
+    is_target = not targets.isdisjoint(guest.addresses)
     vlan = {"vlan": guest.vlan.as_entry()} if guest.vlan else {}
     return {**_mtu(network), "hairpin": is_target, **tap, **vlan, "bridge": network.name}
 
