@@ -8,7 +8,7 @@ So it carries the code of no other part: Ansible sends a module with all that it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Callable
 
@@ -25,8 +25,8 @@ class Backend:
 
     # What a run that was killed has left unfinished: before anything is read, and when all that has to go is gone.
     sweep: Callable[[], None] = lambda: None
-    # Names of systemd units, or patterns for those that run, given the files.
-    units: Callable[[State], Iterable[str]] = lambda found: ()
+    # Names of systemd units, or patterns.
+    units: Sequence[str] = ()
     # Given the files, the units, and what the backends before it have found.
     read: Callable[[State], Iterable[Resource]] = lambda found: ()
     # Before anything is changed: what this kernel cannot do. No other task is going to change that.

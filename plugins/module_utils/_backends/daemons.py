@@ -27,11 +27,6 @@ def read() -> list[Daemon]:
     return [_with_loaded(bridge) for bridge, pid in _running().items() if not _is_of_a_unit(bridge, pid)]
 
 
-def of_units() -> list[str]:
-    """The networks whose servers systemd runs."""
-    return [bridge for bridge, pid in _running().items() if _is_of_a_unit(bridge, pid)]
-
-
 def stop(plan: Plan) -> None:
     for daemon in plan.removed:
         _end(daemon.name)

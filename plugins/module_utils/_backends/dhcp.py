@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator
 
@@ -17,17 +16,8 @@ from .._render.dnsmasq import NAMES
 from . import daemons, dnsmasq, leases, tc
 from .backend import Backend
 
-
-def _units(found: State) -> list[str]:
-    """A pattern for those that run, and by name those that do not: of networks that have files, or are enabled without any.
-
-    systemd takes its time for each, so the pattern and the names together should be of each but once.
-    """
-    files = [file.name for file in found.values() if isinstance(file, File)]
-    networks = {os.path.basename(os.path.dirname(name)) for name in files if name.startswith(f"{layout.DHCP}/")}
-    enabled = map(os.path.basename, glob.glob(layout.unit_file(f"*.wants/{layout.dhcp_unit('?*')}")))
-    names = {*map(layout.dhcp_unit, networks), *enabled}.difference(map(layout.dhcp_unit, daemons.of_units()))
-    return [*sorted(names), layout.dhcp_unit("*")]
+# Of whatever network: its files may be gone.
+_UNITS = (layout.dhcp_unit("?*"),)
 
 
 def _loaded(found: State) -> Iterator[Unit]:
@@ -51,9 +41,9 @@ def _stop(plan: Plan) -> None:
 
 
 # Whether they run, and with what: for whoever only looks.
-DHCP_UNITS = Backend(units=_units, read=_loaded)
+DHCP_UNITS = Backend(units=_UNITS, read=_loaded)
 DHCP_SERVERS = Backend(
-    units=_units,
+    units=_UNITS,
     read=_read,
     stop=_stop,
     apply=lambda plan: tc.add(plan.only(ChecksumFix.kind)),

@@ -48,7 +48,7 @@ def read(backends: Sequence[Backend]) -> State:
     """The current state: files, the units of boot, and what the backends know."""
     state = by_key(files.read(_FILES))
     if systemd.is_running():
-        names = [name for backend in backends for name in backend.units(state)]
+        names = [name for backend in backends for name in backend.units]
         state.update(by_key(systemd.read([*_UNITS, *names])))
     for backend in backends:
         state.update(by_key(backend.read(state)))

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .._model import layout
@@ -15,6 +16,7 @@ from .._model.resource import File, Unit
 from .._plan.core import Plan
 from .command import find, run
 
+_ACTIVE = ("active", "reloading", "activating")
 # Services to start by one call. With five hundred of ours, systemd takes a fifth longer for each than with one hundred.
 _AT_ONCE = 100
 
@@ -24,37 +26,56 @@ def is_running() -> bool:
     return os.path.isdir("/run/systemd/system")
 
 
-def read(names: Iterable[str]) -> list[Unit]:
-    """Those of the units that are enabled or active. A name may be a pattern for units that run."""
-    properties = "Id,ActiveState,UnitFileState,NeedDaemonReload"
-    shown = run([_systemctl(), "show", f"--property={properties}", "--", *names]).stdout
-    result = []
-    for block in shown.strip().split("\n\n"):
-        of = dict(line.partition("=")[::2] for line in block.splitlines())
-        enabled = of.get("UnitFileState") in ("enabled", "enabled-runtime")
-        active = of.get("ActiveState") in ("active", "reloading", "activating")
-        if enabled or active:
-            result.append(Unit(of["Id"], enabled, active, of.get("NeedDaemonReload") != "yes"))
-    return result
+def read(patterns: Sequence[str]) -> list[Unit]:
+    """Those of the units that are enabled or active. Any number of instances takes one look at the disk and two at systemd.
+
+    ``systemctl show`` takes its time for each unit, so it is asked about one for each unit file; what runs is in a list.
+    """
+    listed = run([_systemctl(), "list-units", "--plain", "--full", "--no-legend", "--", *patterns]).stdout
+    states = {words[0]: words[2] for words in map(str.split, listed.splitlines())}
+    active = {name for name, state in states.items() if state in _ACTIVE}
+    enabled = {os.path.basename(link) for p in patterns for link in glob.glob(layout.unit_file(f"*.wants/{p}"))}
+    # One that runs is asked about rather than one that systemd need not have loaded.
+    examples = {_unit_file_of(name): name for names in (enabled, active) for name in sorted(names)}
+    stale = _stale(examples.values()) if examples else set()
+    names = sorted(active | enabled)
+    return [Unit(name, name in enabled, name in active, _unit_file_of(name) not in stale) for name in names]
+
+
+def _stale(names: Iterable[str]) -> set[str]:
+    """Of the unit files of these units those that systemd has not loaded as they are on disk."""
+    shown = run([_systemctl(), "show", "--property=Id,NeedDaemonReload", "--", *names]).stdout
+    blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    return {_unit_file_of(of["Id"]) for of in blocks if of.get("NeedDaemonReload") == "yes"}
+
+
+def _unit_file_of(name: str) -> str:
+    """That of an instance is its template (systemd.unit(5))."""
+    prefix, at, instance = name.partition("@")
+    return f"{prefix}{at}.{instance.rpartition('.')[2]}" if at else name
 
 
 def stop(plan: Plan) -> None:
     """Before anything else changes: what is to be gone is stopped while its files are still there."""
     gone = [unit.name for unit in plan.only(Unit.kind).removed]
     if gone:
-        run([_systemctl(), "disable", "--now", "--quiet", "--", *gone])
+        run([_systemctl(), "disable", "--now", "--no-reload", "--quiet", "--", *gone])
         run([_systemctl(), "reset-failed", "--", *gone], check=False)  # fails for those that had not failed
 
 
 def start(plan: Plan) -> None:
-    """After the files are in place. What changed on disk is loaded, enabled, and started, restarted or reloaded."""
-    wanted = [(old, new) for old, new in plan.only(Unit.kind).pairs() if isinstance(new, Unit)]
-    enable = [(old, new) for old, new in wanted if new.enabled and not getattr(old, "enabled", False)]
-    _systemctl_all("enable", [new for _old, new in enable])  # this loads the unit files, too
+    """After the files are in place. What changed on disk is enabled, loaded, and started, restarted or reloaded."""
+    units = plan.only(Unit.kind)
+    wanted = [(old, new) for old, new in units.pairs() if isinstance(new, Unit)]
+    enable = [new for old, new in wanted if new.enabled and not getattr(old, "enabled", False)]
+    disable = [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)]
+    _systemctl_all("enable --no-reload", enable)
+    _systemctl_all("disable --no-reload", disable)
     stale = any(isinstance(old, Unit) and not old.current for old, _new in wanted)
-    if not enable and (stale or any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())):
+    files = any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())
+    # Once. To systemd nothing is current any more when a unit was enabled or disabled, whichever it was.
+    if enable or disable or units.removed or stale or files:
         run([_systemctl(), "daemon-reload"])
-    _systemctl_all("disable", [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)])
     due = [(old, new) for old, new in wanted if new.active and not _runs_so(old, new)]
     reload = [new for old, new in due if isinstance(old, Unit) and _takes_reload(old, new)]
     _systemctl_all("restart", [new for _old, new in due if new not in reload], at_once=_AT_ONCE)
@@ -80,7 +101,7 @@ def _systemctl_all(verb: str, units: list[Unit], at_once: int = 0) -> None:
     size = at_once or max(len(names), 1)
     said = []
     for first in range(0, len(names), size):
-        result = run([_systemctl(), verb, "--", *names[first : first + size]], check=False)
+        result = run([_systemctl(), *verb.split(), "--", *names[first : first + size]], check=False)
         if result.returncode != 0:
             said.append(result.stderr.strip())
     if said:

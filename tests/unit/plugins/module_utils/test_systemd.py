@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,7 +43,15 @@ def unit(**values: Any) -> Unit:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ([], [SERVER], ["enable -- vmnet-dhcp@vmnet8.service", "restart -- vmnet-dhcp@vmnet8.service"]),
+        (
+            [],
+            [SERVER],
+            [
+                "enable --no-reload -- vmnet-dhcp@vmnet8.service",
+                "daemon-reload",
+                "restart -- vmnet-dhcp@vmnet8.service",
+            ],
+        ),
         ([unit(current=False)], [SERVER], ["daemon-reload"]),
         ([unit(started_with="x")], [SERVER], ["restart -- vmnet-dhcp@vmnet8.service"]),
         ([unit(reloaded_with="x")], [SERVER], ["reload -- vmnet-dhcp@vmnet8.service"]),
@@ -52,16 +61,80 @@ def unit(**values: Any) -> Unit:
             [File(TEMPLATE, "new"), SERVER],
             ["daemon-reload", "restart -- vmnet-dhcp@vmnet8.service"],
         ),
-        ([unit(enabled=False)], [SERVER], ["enable -- vmnet-dhcp@vmnet8.service"]),
+        (
+            [unit(enabled=False, started_with="x")],
+            [File(TEMPLATE, "new"), SERVER],
+            [
+                "enable --no-reload -- vmnet-dhcp@vmnet8.service",
+                "daemon-reload",
+                "restart -- vmnet-dhcp@vmnet8.service",
+            ],
+        ),
+        ([unit(enabled=False)], [SERVER], ["enable --no-reload -- vmnet-dhcp@vmnet8.service", "daemon-reload"]),
+        ([SERVER], [unit(enabled=False)], ["disable --no-reload -- vmnet-dhcp@vmnet8.service", "daemon-reload"]),
+        ([SERVER], [], ["daemon-reload"]),
         ([SERVER], [SERVER], []),
     ],
-    ids=["new", "not loaded", "restart", "reload", "not loaded and restart", "unit file", "enable", "nothing"],
+    ids=[
+        "new",
+        "not loaded",
+        "restart",
+        "reload",
+        "not loaded and restart",
+        "unit file",
+        "all",
+        "enable",
+        "disable",
+        "gone",
+        "nothing",
+    ],
 )
 def test_what_has_changed_decides_what_is_asked_for(
     asked: list[str], before: list[Resource], after: list[Resource], expected: list[str]
 ) -> None:
     systemd.start(Plan(by_key(before), by_key(after)))
     assert asked == expected
+
+
+# As systemd prints it: unit, whether it is loaded, state, and what it is.
+LISTED = """\
+vmnet-dhcp@br0.5.service loaded active running DHCP and DNS of the virtual machine network br0.5
+vmnet-dhcp@dying.service loaded activating auto-restart DHCP and DNS of the virtual machine network dying
+vmnet-dhcp@failed.service loaded failed failed DHCP and DNS of the virtual machine network failed
+vmnet.service loaded active exited Virtual machine networks
+"""
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [(), ("vmnet-dhcp@br0.5.service", "vmnet-dhcp@dying.service")],
+    ids=["loaded", "a template that is not loaded"],
+)
+def test_what_runs_and_what_is_enabled_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stale: tuple[str, ...]
+) -> None:
+    asked = []
+
+    def run(argv: list[str], **_options: Any) -> Any:
+        asked.append(argv[1])
+        names = argv[argv.index("--") + 1 :]
+        shown = "\n\n".join(f"Id={name}\nNeedDaemonReload={'yes' if name in stale else 'no'}" for name in names)
+        return SimpleNamespace(stdout=LISTED if argv[1] == "list-units" else f"{shown}\n")
+
+    monkeypatch.setattr(systemd, "run", run)
+    monkeypatch.setattr(systemd, "find", lambda name, _package: name)
+    monkeypatch.setattr(layout, "UNITS", str(tmp_path))
+    (tmp_path / "multi-user.target.wants").mkdir()
+    for name in ("vmnet.service", "vmnet-dhcp@br0.5.service", "vmnet-dhcp@new.service", "vmnet-dhcp@.service"):
+        (tmp_path / "multi-user.target.wants" / name).symlink_to("/gone")
+    found = systemd.read(["vmnet.service", layout.dhcp_unit("?*")])
+    assert found == [
+        Unit("vmnet-dhcp@br0.5.service", enabled=True, active=True, current=not stale),
+        Unit("vmnet-dhcp@dying.service", enabled=False, active=True, current=not stale),
+        Unit("vmnet-dhcp@new.service", enabled=True, active=False, current=not stale),
+        Unit("vmnet.service", enabled=True, active=True),
+    ]
+    assert asked == ["list-units", "show"]
 
 
 def test_very_many_are_enabled_by_one_call_and_started_by_some_and_one_that_fails_does_not_keep_the_others(
@@ -71,7 +144,8 @@ def test_very_many_are_enabled_by_one_call_and_started_by_some_and_one_that_fail
     units = [unit(name=layout.dhcp_unit(name)) for name in names]
     with pytest.raises(HostError, match="bad does not start"):
         systemd.start(Plan({}, by_key(units)))
-    given = [(command.split()[0], command.split(" -- ")[1].split()) for command in asked[:4]]
+    calls = [command for command in asked if command != "daemon-reload"]
+    given = [(command.split()[0], command.split(" -- ")[1].split()) for command in calls[:4]]
     everything = [each.name for each in units]
     assert given == [
         ("enable", everything),
