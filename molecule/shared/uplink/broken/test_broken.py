@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from lab import Bed, Host
+from lab.waiting import wait_for
 from verify import Run, Scenario, left, run_playbook, snapshots
 
 # No packet of a new connection is answered by way of the bridge. Established ones are, or the module could not say anything.
@@ -27,6 +29,10 @@ class Broken:
     run: Run
     uplinks: dict[str, str]
     left: dict[str, list[str]]
+
+
+def has_address(host: Host, look: str) -> bool:
+    return f" {host.address}/24" in host.run(look.format(host.uplink)).stdout
 
 
 def patience(host: Host) -> int:
@@ -50,6 +56,10 @@ def broken(scenario: Scenario, bed: Bed, request: pytest.FixtureRequest) -> Brok
         host.run("nft delete table inet closed")
     look = "ip -o link show {0}; ip -o addr show {0}"
     uplinks = {name: host.run(look.format(host.uplink)).stdout for name, host in bed.hosts.items()}
+    for name, host in bed.hosts.items():
+        # Whoever is late has failed a test by that, and not those of all hosts.
+        said = f"{name} has its address, after {run.failures.get(name)!r} and {uplinks[name]!r}"
+        wait_for(said, partial(has_address, host, look), timeout=60, interval=0.5)
     run_playbook("tapestry.vmnet.bridged", scenario.inventory, bridged_state="absent").succeeded()
     return Broken(run, uplinks, {name: left(before[name], after) for name, after in snapshots(bed).items()})
 
