@@ -381,19 +381,18 @@ def _refuse_unusable(address: net.Address, own: tuple[net.Interface, ...], at: s
 
 
 def _refuse_overlaps(networks: list[Network]) -> None:
-    """Of two subnets that overlap one is inside the other, so that in the order of addresses it begins before that one ends."""
-    listed = [(network, i, subnet) for network in networks for i, subnet in enumerate(network.subnets)]
-    places = sorted(
-        range(len(listed)), key=lambda n: (listed[n][2].version, int(listed[n][2][0]), listed[n][2].prefixlen)
-    )
-    wider = -1
-    for place in places:
-        subnet, around = listed[place][2], listed[wider][2]
-        if wider < 0 or subnet.version != around.version or subnet[0] > around[-1]:  # type: ignore[operator]
-            wider = place
-        elif subnet != around or listed[place][0] is not listed[wider][0]:  # else two addresses in one subnet
-            (other, _i, taken), (network, i, _subnet) = (listed[n] for n in sorted((wider, place)))
-            raise InputError(f"{network.at}.addresses[{i}]", f"{network.addresses[i]} overlaps {taken} of {other.at}")
+    """Of subnets in the order of their addresses, two neighbours overlap if any two do: one of two that overlap is inside the other."""
+    listed = [(network, index, subnet) for network in networks for index, subnet in enumerate(network.subnets)]
+    in_order = sorted(enumerate(listed), key=lambda item: (item[1][2].version, item[1][2]))
+    for neighbours in zip(in_order, in_order[1:]):
+        (_first, (other, _index, taken)), (_later, (network, index, subnet)) = sorted(
+            neighbours, key=lambda item: item[0]
+        )
+        same = other is network and subnet == taken  # two addresses in one subnet
+        if not same and subnet.version == taken.version and subnet.overlaps(taken):
+            raise InputError(
+                f"{network.at}.addresses[{index}]", f"{network.addresses[index]} overlaps {taken} of {other.at}"
+            )
 
 
 def _refuse_own_services(networks: list[Network]) -> None:

@@ -411,6 +411,37 @@ REFUSED: list[tuple[str, list[Any], str]] = [
         "nat_networks[vmnet9].addresses[0]: 192.168.233.129/25 overlaps 192.168.233.0/24 of nat_networks[vmnet8]",
     ),
     (
+        "a subnet inside one in which its network has two addresses",
+        [
+            second(addresses=["10.9.7.1/24"], guests=None),
+            with_(
+                NAT,
+                addresses=["10.9.0.1/16", "10.9.200.1/16"],
+                dhcp=None,
+                dns=None,
+                guests=None,
+                forwards=None,
+                ipv6=None,
+            ),
+        ],
+        "nat_networks[vmnet8].addresses[1]: 10.9.200.1/16 overlaps 10.9.7.0/24 of nat_networks[vmnet9]",
+    ),
+    (
+        "overlapping subnets of one network",
+        [
+            with_(
+                NAT,
+                addresses=["10.9.0.1/16", "10.8.0.1/16", "10.9.7.1/24"],
+                dhcp=None,
+                dns=None,
+                guests=None,
+                forwards=None,
+                ipv6=None,
+            )
+        ],
+        "nat_networks[vmnet8].addresses[2]: 10.9.7.1/24 overlaps 10.9.0.0/16 of nat_networks[vmnet8]",
+    ),
+    (
         "a guest outside the subnet",
         [with_guest(NAT, addresses=["192.168.234.101"])],
         f"{W}.addresses[0]: 192.168.234.101 is outside 192.168.233.0/24, fd00:233::/64",
