@@ -41,7 +41,6 @@ def run(bench: Bench) -> None:
             {label(size): partial(again, made, size, cpu, of_hosts, runs) for size in sizes},
             goals=[Goal(label(most), label(sizes[-2]), 1.1)],
             notes=[f"The first run on {most} hosts, with everything to do: {first / most:.1f} s for each."],
-            repeat=2,
         )
         controller = bench.also(
             "controller",

@@ -5,8 +5,7 @@
 *Work* is the sum of the modules' own time from nothing, as in own_work. *A second run* is the whole role over SSH with nothing to
 do, Ansible's start included. Memory is the most that one module's process had on the host, the most that Ansible had on the
 controller, and all DHCP servers together, shared pages counted in parts. Each guest has a reservation, a name, a tap and a
-forwarded port; up to a thousand share a network, because a bridge has 1,023 ports. One run of each size: the sizes themselves
-show how far to trust it.
+forwarded port; up to a thousand share a network, because a bridge has 1,023 ports.
 """
 
 from __future__ import annotations
@@ -53,7 +52,6 @@ def grow(bench: Bench, made: Bed, modules: Modules, what: str, profile: Profile,
         f"The modules' work from nothing, by number of {what}",
         {name: partial(grown, made, modules, profile, size, name, noted) for size, name in labels.items()},
         goals=[linear],
-        repeat=1,
     )
     bench.also(f"{what}-again", f"A second run of the role, by number of {what}", noted.again, goals=[linear])
     for name, title, samples in (
@@ -68,9 +66,13 @@ def grown(made: Bed, modules: Modules, profile: Profile, size: int, name: str, n
     wanted = profile(size)
     done = modules.run(profiles.making(wanted))
     played: list[Played] = []
-    noted.again[name] = [seconds(lambda: played.append(play(made, "tapestry.vmnet.nat", nat_networks=wanted)))]
-    noted.module[name] = [max(ran.memory for ran in done) / 1000]
-    noted.controller[name] = [played[0].memory / 1000]
-    noted.servers[name] = [memory_of_servers(made.hosts["host"]) / 1000]
+    again = seconds(lambda: played.append(play(made, "tapestry.vmnet.nat", nat_networks=wanted)))
+    for samples, figure in (
+        (noted.again, again),
+        (noted.module, max(ran.memory for ran in done) / 1000),
+        (noted.controller, played[0].memory / 1000),
+        (noted.servers, memory_of_servers(made.hosts["host"]) / 1000),
+    ):
+        samples.setdefault(name, []).append(figure)
     modules.run(profiles.removing())
     return sum(ran.seconds for ran in done)

@@ -102,11 +102,10 @@ class Bench:
         unit: str = "s",
         goals: list[Goal] | None = None,
         notes: list[str] | None = None,
-        repeat: int = 0,
     ) -> Comparison:
         """Let the contenders take turns; each returns a figure, or raises MissingError. Nobody is left out silently."""
         figures = {contender: Figures() for contender in contenders}
-        for _turn in range(min(repeat, self.repeat) if repeat else self.repeat):
+        for _turn in range(self.repeat):
             for contender, measure in contenders.items():
                 if figures[contender].missing:
                     continue

@@ -31,9 +31,15 @@ def machine() -> dict[str, str]:
         "memory": f"{memory} MiB",
         "kernel": platform.release(),
         "load before": f"{os.getloadavg()[0]:.1f}",
-        "commit": run(["git", "describe", "--always", "--dirty"], check=False).stdout.strip(),
+        "commit": _commit(),
         "time": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def _commit() -> str:
+    """What benchmarks have written themselves does not count as a change."""
+    changed = run(["git", "status", "--porcelain", "--", ".", ":!docs"], check=False).stdout.strip()
+    return run(["git", "describe", "--always"], check=False).stdout.strip() + ("-dirty" if changed else "")
 
 
 def save(directory: Path, name: str, about: str, host: dict[str, str], comparisons: list[Comparison]) -> None:

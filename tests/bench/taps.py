@@ -77,7 +77,6 @@ def run(bench: Bench) -> None:
             "remove-each",
             f"{count} taps removed one after the other",
             {EACH: partial(removed, host, count, EACH)},
-            repeat=2,
         )
 
 
