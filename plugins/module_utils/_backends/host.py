@@ -71,14 +71,14 @@ def apply(plan: Plan, backends: Sequence[Backend]) -> None:
     parameters = plan.part(_is_of_parameters)
     for old, new in parameters.pairs():
         _write_while_changed(old, new)
-    if systemd.is_running():
-        systemd.stop(plan)
-        plan = _start_what_boots(plan)
-    for backend in backends:
-        backend.stop(plan)
-    texts = plan.part(lambda key: key.kind == File.kind and not _is_of_parameters(key))
-    _write(texts.part(lambda key: key in texts.after and _is_written_first(key)))
     try:
+        if systemd.is_running():
+            systemd.stop(plan)
+            plan = _start_what_boots(plan)
+        for backend in backends:
+            backend.stop(plan)
+        texts = plan.part(lambda key: key.kind == File.kind and not _is_of_parameters(key))
+        _write(texts.part(lambda key: key in texts.after and _is_written_first(key)))
         for backend in backends:
             backend.apply(plan)
     except HostError:

@@ -29,8 +29,8 @@ def packet_filter(sysctls: Sequence[str] = ()) -> Backend:
 def _apply(plan: Plan) -> None:
     """The filter stands until nothing may be forwarded any more; what may be is let through when its files stand, too."""
     given_up, _needed = _parameters(plan)
-    sysctl.apply(given_up)
     try:
+        sysctl.apply(given_up)
         nft.apply(plan)
     except HostError:
         sysctl.apply(Plan(given_up.after, given_up.before))
@@ -43,7 +43,7 @@ def _parameters(plan: Plan) -> tuple[Plan, Plan]:
     return parameters.part(lambda key: key.name not in needed), parameters.part(lambda key: key.name in needed)
 
 
-def _recorded(state: State) -> set[str]:
+def _recorded(state: State) -> list[str]:
     """The names of the parameters that are set by us."""
     found = [state.get(Key(File.kind, path)) for path in layout.SYSCTLS.values()]
-    return {name for file in found if isinstance(file, File) for name in parse(file.text)}
+    return [name for file in found if isinstance(file, File) for name in parse(file.text)]

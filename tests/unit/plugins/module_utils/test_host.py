@@ -57,6 +57,10 @@ def change(before: list[Any], after: list[Any], done: list[str], *, refused: boo
     return done
 
 
+def refuse(*_arguments: Any) -> None:
+    raise HostError("no")
+
+
 def sysctls(*texts: str) -> list[Any]:
     return [File(PATH, "".join(texts))] if texts else []
 
@@ -108,6 +112,20 @@ def test_what_nft_refuses_leaves_parameters_as_they_were(
     done: list[str], before: list[Resource], after: list[Resource], expected: list[str]
 ) -> None:
     assert change(before, after, done, refused=True) == expected
+
+
+@pytest.mark.parametrize("what", ["systemd", "a part of the host"])
+def test_what_does_not_stop_leaves_parameters_as_they_were(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    backend = Backend()
+    if what == "systemd":
+        monkeypatch.setattr(host.systemd, "stop", refuse)
+    else:
+        backend = Backend(stop=refuse)
+    with pytest.raises(HostError):
+        host.apply(Plan(by_key(sysctls(ONE)), {}), (backend,))
+    assert done == [ONE_PENDING, ONE]
 
 
 def test_links_are_recorded_before_they_are_made_and_the_filter_when_nft_has_taken_it(done: list[str]) -> None:

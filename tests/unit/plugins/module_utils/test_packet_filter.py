@@ -50,3 +50,15 @@ def test_what_nft_refuses_to_give_up_is_forwarded_as_before(done: list[str], mon
     with pytest.raises(HostError):
         FILTER.apply(Plan(host(ON, RECORD), host(OFF)))
     assert done == ["net/a = 0", "net/a = 1"]
+
+
+def test_what_cannot_be_given_up_is_forwarded_as_before(done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(name: str, value: str) -> None:
+        done.append(f"{name} = {value}")
+        if value == "0":
+            raise HostError("no")
+
+    monkeypatch.setattr(packet_filter.sysctl, "write", write)
+    with pytest.raises(HostError):
+        FILTER.apply(Plan(host(ON, RECORD), host(OFF)))
+    assert done == ["net/a = 0", "net/a = 1"]
