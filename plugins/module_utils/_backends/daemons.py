@@ -24,7 +24,9 @@ PATIENCE = 10.0  # seconds for a process to end
 
 def read() -> list[Daemon]:
     """Those that run, units aside."""
-    return [_with_loaded(bridge) for bridge, pid in _running().items() if not _is_of_a_unit(bridge, pid)]
+    names = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
+    running = [(bridge, pid) for bridge in sorted(names) if (pid := _pid(bridge))]
+    return [_with_loaded(bridge) for bridge, pid in running if not _is_of_a_unit(bridge, pid)]
 
 
 def stop(plan: Plan) -> None:
@@ -71,12 +73,6 @@ def _end(bridge: str) -> None:
         if time.monotonic() > deadline:
             raise HostError(f"dnsmasq of {bridge}, process {pid}, does not end")
         time.sleep(0.02)
-
-
-def _running() -> dict[str, int]:
-    """The processes that serve networks, by whomever they were started."""
-    names = os.listdir(layout.DHCP_LOADED) if os.path.isdir(layout.DHCP_LOADED) else []
-    return {bridge: pid for bridge in sorted(names) if (pid := _pid(bridge))}
 
 
 def _pid(bridge: str) -> Optional[int]:

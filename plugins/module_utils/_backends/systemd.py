@@ -16,6 +16,7 @@ from .._model.resource import File, Unit
 from .._plan.core import Plan
 from .command import find, run
 
+_RUNTIME_UNITS = "/run/systemd/system"
 _ACTIVE = ("active", "reloading", "activating")
 # Services to start by one call. With five hundred of ours, systemd takes a fifth longer for each than with one hundred.
 _AT_ONCE = 100
@@ -29,12 +30,14 @@ def is_running() -> bool:
 def read(patterns: Sequence[str]) -> list[Unit]:
     """Those of the units that are enabled or active. Any number of instances takes one look at the disk and two at systemd.
 
-    ``systemctl show`` takes its time for each unit, so it is asked about one for each unit file; what runs is in a list.
+    ``systemctl show`` takes its time for each unit, so it is asked about one for each unit file, which is loaded for all of its
+    instances at the same time; what runs is in a list. A drop-in that somebody has given one instance is not looked for.
     """
     listed = run([_systemctl(), "list-units", "--plain", "--full", "--no-legend", "--", *patterns]).stdout
     states = {words[0]: words[2] for words in map(str.split, listed.splitlines())}
     active = {name for name, state in states.items() if state in _ACTIVE}
-    enabled = {os.path.basename(link) for p in patterns for link in glob.glob(layout.unit_file(f"*.wants/{p}"))}
+    wanted = {os.path.basename(link) for p in patterns for link in glob.glob(layout.unit_file(f"*.wants/{p}"))}
+    enabled = {name for name in wanted if not _is_masked(name)}
     # One that runs is asked about rather than one that systemd need not have loaded.
     examples = {_unit_file_of(name): name for names in (enabled, active) for name in sorted(names)}
     stale = _stale(examples.values()) if examples else set()
@@ -49,6 +52,11 @@ def _stale(names: Iterable[str]) -> set[str]:
     return {_unit_file_of(of["Id"]) for of in blocks if of.get("NeedDaemonReload") == "yes"}
 
 
+def _is_masked(name: str) -> bool:
+    """Whether nobody can start it; links that enable it stay."""
+    return any(os.path.realpath(f"{directory}/{name}") == os.devnull for directory in (layout.UNITS, _RUNTIME_UNITS))
+
+
 def _unit_file_of(name: str) -> str:
     """That of an instance is its template (systemd.unit(5))."""
     prefix, at, instance = name.partition("@")
@@ -57,10 +65,15 @@ def _unit_file_of(name: str) -> str:
 
 def stop(plan: Plan) -> None:
     """Before anything else changes: what is to be gone is stopped while its files are still there."""
-    gone = [unit.name for unit in plan.only(Unit.kind).removed]
-    if gone:
-        run([_systemctl(), "disable", "--now", "--no-reload", "--quiet", "--", *gone])
-        run([_systemctl(), "reset-failed", "--", *gone], check=False)  # fails for those that had not failed
+    gone = [unit for unit in plan.only(Unit.kind).removed if isinstance(unit, Unit)]
+    if not gone:
+        return
+    names = [unit.name for unit in gone]
+    run([_systemctl(), "disable", "--no-reload", "--quiet", "--", *names])
+    active = [unit.name for unit in gone if unit.active]
+    if active:  # systemd does not know those that are only enabled and whose files somebody has removed
+        run([_systemctl(), "stop", "--", *active])
+    run([_systemctl(), "reset-failed", "--", *names], check=False)  # fails for those that had not failed
 
 
 def start(plan: Plan) -> None:
@@ -69,16 +82,18 @@ def start(plan: Plan) -> None:
     wanted = [(old, new) for old, new in units.pairs() if isinstance(new, Unit)]
     enable = [new for old, new in wanted if new.enabled and not getattr(old, "enabled", False)]
     disable = [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)]
-    _systemctl_all("enable --no-reload", enable)
-    _systemctl_all("disable --no-reload", disable)
-    stale = any(isinstance(old, Unit) and not old.current for old, _new in wanted)
-    files = any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())
-    # Once. To systemd nothing is current any more when a unit was enabled or disabled, whichever it was.
-    if enable or disable or units.removed or stale or files:
-        run([_systemctl(), "daemon-reload"])
+    _systemctl_all("enable", enable, "--no-reload")
+    _systemctl_all("disable", disable, "--no-reload")
     due = [(old, new) for old, new in wanted if new.active and not _runs_so(old, new)]
     reload = [new for old, new in due if isinstance(old, Unit) and _takes_reload(old, new)]
-    _systemctl_all("restart", [new for _old, new in due if new not in reload], at_once=_AT_ONCE)
+    restart = [(old, new) for old, new in due if new not in reload]
+    stale = any(isinstance(old, Unit) and not old.current for old, _new in wanted)
+    files = any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())
+    # Once. From version 255 on, nothing is current to systemd when any unit was enabled or disabled. What runs and is restarted
+    # may be so because its unit file has changed in a run that was killed.
+    if enable or disable or units.removed or stale or files or any(old for old, _new in restart):
+        run([_systemctl(), "daemon-reload"])
+    _systemctl_all("restart", [new for _old, new in restart], at_once=_AT_ONCE)
     _systemctl_all("reload", reload)
 
 
@@ -95,13 +110,13 @@ def _takes_reload(old: Unit, new: Unit) -> bool:
     return replace(old, enabled=new.enabled, current=new.current, reloaded_with=new.reloaded_with) == new
 
 
-def _systemctl_all(verb: str, units: list[Unit], at_once: int = 0) -> None:
+def _systemctl_all(verb: str, units: list[Unit], *options: str, at_once: int = 0) -> None:
     """By calls with so many units each, or by one. Raises HostError with the last words of the units that failed, after all calls."""
     names = [unit.name for unit in units]
     size = at_once or max(len(names), 1)
     said = []
     for first in range(0, len(names), size):
-        result = run([_systemctl(), *verb.split(), "--", *names[first : first + size]], check=False)
+        result = run([_systemctl(), verb, *options, "--", *names[first : first + size]], check=False)
         if result.returncode != 0:
             said.append(result.stderr.strip())
     if said:

@@ -53,7 +53,7 @@ def unit(**values: Any) -> Unit:
             ],
         ),
         ([unit(current=False)], [SERVER], ["daemon-reload"]),
-        ([unit(started_with="x")], [SERVER], ["restart -- vmnet-dhcp@vmnet8.service"]),
+        ([unit(started_with="x")], [SERVER], ["daemon-reload", "restart -- vmnet-dhcp@vmnet8.service"]),
         ([unit(reloaded_with="x")], [SERVER], ["reload -- vmnet-dhcp@vmnet8.service"]),
         ([unit(current=False, started_with="x")], [SERVER], ["daemon-reload", "restart -- vmnet-dhcp@vmnet8.service"]),
         (
@@ -113,10 +113,10 @@ vmnet.service loaded active exited Virtual machine networks
 def test_what_runs_and_what_is_enabled_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stale: tuple[str, ...]
 ) -> None:
-    asked = []
+    asked: list[str] = []
 
     def run(argv: list[str], **_options: Any) -> Any:
-        asked.append(argv[1])
+        asked.append(" ".join(argv[1:]))
         names = argv[argv.index("--") + 1 :]
         shown = "\n\n".join(f"Id={name}\nNeedDaemonReload={'yes' if name in stale else 'no'}" for name in names)
         return SimpleNamespace(stdout=LISTED if argv[1] == "list-units" else f"{shown}\n")
@@ -125,8 +125,10 @@ def test_what_runs_and_what_is_enabled_is_found(
     monkeypatch.setattr(systemd, "find", lambda name, _package: name)
     monkeypatch.setattr(layout, "UNITS", str(tmp_path))
     (tmp_path / "multi-user.target.wants").mkdir()
-    for name in ("vmnet.service", "vmnet-dhcp@br0.5.service", "vmnet-dhcp@new.service", "vmnet-dhcp@.service"):
+    instances = [layout.dhcp_unit(network) for network in ("br0.5", "new", "masked", "")]
+    for name in ("vmnet.service", *instances):
         (tmp_path / "multi-user.target.wants" / name).symlink_to("/gone")
+    (tmp_path / "vmnet-dhcp@masked.service").symlink_to("/dev/null")
     found = systemd.read(["vmnet.service", layout.dhcp_unit("?*")])
     assert found == [
         Unit("vmnet-dhcp@br0.5.service", enabled=True, active=True, current=not stale),
@@ -134,7 +136,28 @@ def test_what_runs_and_what_is_enabled_is_found(
         Unit("vmnet-dhcp@new.service", enabled=True, active=False, current=not stale),
         Unit("vmnet.service", enabled=True, active=True),
     ]
-    assert asked == ["list-units", "show"]
+    assert asked == [
+        "list-units --plain --full --no-legend -- vmnet.service vmnet-dhcp@?*.service",
+        "show --property=Id,NeedDaemonReload -- vmnet-dhcp@dying.service vmnet.service",
+    ]
+
+
+def test_nothing_more_is_asked_where_there_is_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: list[str]
+) -> None:
+    monkeypatch.setattr(layout, "UNITS", str(tmp_path))
+    assert systemd.read(["vmnet.service"]) == []
+    assert len(asked) == 1
+
+
+def test_what_goes_is_stopped_where_it_runs(asked: list[str]) -> None:
+    other = Unit("vmnet-dhcp@files-gone.service", enabled=True, active=False)
+    systemd.stop(Plan(by_key([SERVER, other]), {}))
+    both = f"{SERVER.name} {other.name}"
+    assert asked == [f"disable --no-reload --quiet -- {both}", f"stop -- {SERVER.name}", f"reset-failed -- {both}"]
+    asked.clear()
+    systemd.stop(Plan(by_key([SERVER]), by_key([unit(enabled=False)])))
+    assert asked == []
 
 
 def test_very_many_are_enabled_by_one_call_and_started_by_some_and_one_that_fails_does_not_keep_the_others(
