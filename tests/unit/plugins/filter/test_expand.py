@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
+from contextlib import nullcontext
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -631,6 +634,18 @@ def test_nat_refuses(networks: Any, message: str) -> None:
     with pytest.raises(InputError) as refusal:
         expand(networks, "nat")
     assert message in str(refusal.value)
+
+
+# (which network, third octet, prefix length) of each address
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 7), st.integers(20, 24)), min_size=1, max_size=6))
+def test_whatever_overlaps_is_refused_and_nothing_else(addresses: list[tuple[int, int, int]]) -> None:
+    networks: dict[int, list[str]] = {}
+    for number, (which, octet, length) in enumerate(addresses, 10):
+        networks.setdefault(which, []).append(f"10.9.{octet}.{number}/{length}")
+    subnets = [(which, ipaddress.ip_network(a, strict=False)) for which, listed in networks.items() for a in listed]
+    overlap = any(one[1].overlaps(other[1]) and one != other for one, other in combinations(subnets, 2))
+    with pytest.raises(InputError, match="overlaps") if overlap else nullcontext():
+        expand([{"name": f"vmnet{which}", "addresses": listed} for which, listed in networks.items()], "nat")
 
 
 OTHER_MODES: list[tuple[str, str, Profile, str]] = [
