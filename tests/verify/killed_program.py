@@ -26,7 +26,7 @@ CHANGES = {
     "shutil.rmtree",
     "socket.sendto",
 }
-LOOKS = {"list", "show", "--version"}  # words of commands that change nothing
+LOOKS = {"list", "list-units", "show", "--version"}  # words of commands that change nothing
 ACCESS = os.O_WRONLY | os.O_RDWR
 PLUGINS = "ansible_collections.tapestry.vmnet.plugins"
 
