@@ -46,6 +46,8 @@ class Staged:
             else:
                 shutil.copy(source, place / target)
         (place / "ansible/__init__.py").write_text("")
+        # Once, and not in each of the hundreds of runs to come.
+        host.run(["python3", "-m", "compileall", "-q", self.place], timeout=300)
 
     def run(self, module: str, *, kill_at: int = 0, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """What the module returns; with ``changes``, how many times it was about to change the host.

@@ -69,7 +69,8 @@ def stop(plan: Plan) -> None:
     if not gone:
         return
     names = [unit.name for unit in gone]
-    run([_systemctl(), "disable", "--no-reload", "--quiet", "--", *names])
+    # With a reload: what nothing wants any more systemd forgets when it is stopped, also if this run ends here.
+    run([_systemctl(), "disable", "--quiet", "--", *names])
     active = [unit.name for unit in gone if unit.active]
     if active:  # systemd does not know those that are only enabled and whose files somebody has removed
         run([_systemctl(), "stop", "--", *active])
@@ -78,8 +79,7 @@ def stop(plan: Plan) -> None:
 
 def start(plan: Plan) -> None:
     """After the files are in place. What changed on disk is enabled, loaded, and started, restarted or reloaded."""
-    units = plan.only(Unit.kind)
-    wanted = [(old, new) for old, new in units.pairs() if isinstance(new, Unit)]
+    wanted = [(old, new) for old, new in plan.only(Unit.kind).pairs() if isinstance(new, Unit)]
     enable = [new for old, new in wanted if new.enabled and not getattr(old, "enabled", False)]
     disable = [new for old, new in wanted if not new.enabled and getattr(old, "enabled", False)]
     _systemctl_all("enable", enable, "--no-reload")
@@ -89,9 +89,9 @@ def start(plan: Plan) -> None:
     restart = [(old, new) for old, new in due if new not in reload]
     stale = any(isinstance(old, Unit) and not old.current for old, _new in wanted)
     files = any(_is_unit_file(old or new) for old, new in plan.only(File.kind).pairs())
-    # Once. From version 255 on, nothing is current to systemd when any unit was enabled or disabled. What runs and is restarted
+    # From version 255 on, nothing is current to systemd when any unit was enabled or disabled. What runs and is restarted
     # may be so because its unit file has changed in a run that was killed.
-    if enable or disable or units.removed or stale or files or any(old for old, _new in restart):
+    if enable or disable or stale or files or any(old for old, _new in restart):
         run([_systemctl(), "daemon-reload"])
     _systemctl_all("restart", [new for _old, new in restart], at_once=_AT_ONCE)
     _systemctl_all("reload", reload)
