@@ -6,6 +6,9 @@
 parameters -> desired -+
                        +-> plan -> diff -> [check mode stops here] -> apply -> read again, verify
 host       -> current -+
+
+A module may have several subjects. Then the host is read once for all of them, each is planned on what those before it leave
+behind, and each that changes something is applied, and the host read again, before the next one.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
@@ -56,18 +59,21 @@ class Change:
 class Subject:
     """What a module manages, the parts of the host that this is about, and the pure functions that know how.
 
-    ``parse`` turns the entries of ``option``, which are to be there or not, into dataclasses (raises InputError); ``plan`` turns them and the state of the
-    host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be applied now;
-    ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
+    ``entry`` is the argument specification of an entry of ``option``, and ``key`` its field that tells it from the others. ``parse`` turns the
+    entries, which are to be there or not, into dataclasses (raises InputError); ``looks_at`` is what else has to be known of the host because of them;
+    ``plan`` turns them and the state of the host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be
+    applied now; ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
     ``warnings`` are about the state that was found; ``change`` carries the plan out; ``also`` is returned beside the list, about the state that was found.
     """
 
     option: str
     key: str
+    entry: Mapping[str, Any]
     backends: Sequence[Backend]
     parse: Callable[[list[Fields], bool], Sequence[Any]]
     plan: Callable[[Request, State], Plan]
     show: Callable[[Request, State], list[dict[str, Any]]]
+    looks_at: Callable[[Request], Sequence[Backend]] = lambda request: ()
     require: Callable[[Request, Plan, State], None] = lambda request, plan, state: None
     afterwards: Callable[[Plan], None] = lambda plan: None
     warnings: Callable[[Request, State], Sequence[str]] = lambda request, state: ()
@@ -76,10 +82,36 @@ class Subject:
     also: Callable[[Request, State], Mapping[str, Any]] = lambda request, state: {}
 
 
-def common_options(**options: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Part:
+    """A subject, what is asked of it, and the backends of all that it is about."""
+
+    subject: Subject
+    request: Request
+    backends: Sequence[Backend]
+
+    def on(self, state: State) -> _Step:
+        return _Step(self, state, self.subject.plan(self.request, state))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A part, on a host in this state."""
+
+    part: _Part
+    state: State
+    plan: Plan
+
+
+def listed(subject: Subject) -> dict[str, Any]:
+    """The argument specification of its list."""
+    return {subject.option: {"type": "list", "elements": "dict", "required": True, "options": dict(subject.entry)}}
+
+
+def common_options(own: Mapping[str, Any]) -> dict[str, Any]:
     """The argument specification: a module's own options and those that all resource modules share."""
     return {
-        **options,
+        **own,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "purge": {"type": "bool", "default": False},
         "purge_bridges": {"type": "list", "elements": "str", "default": []},
@@ -89,11 +121,11 @@ def common_options(**options: Any) -> dict[str, Any]:
     }
 
 
-def run(module: AnsibleModule, subject: Subject) -> None:
+def run(module: AnsibleModule, *subjects: Subject) -> None:
     """Does everything behind a resource module's argument specification; exits or fails the module."""
     # Check mode works on a host on which nothing is installed yet.
-    needs_pyroute2 = subject.needs_pyroute2 and not module.check_mode
-    _guarded(module, needs_pyroute2, lambda: _converge(module, subject, _request(module, subject)))
+    needs_pyroute2 = any(subject.needs_pyroute2 for subject in subjects) and not module.check_mode
+    _guarded(module, needs_pyroute2, lambda: _converge(module, [_part(module, subject) for subject in subjects]))
 
 
 def look(module: AnsibleModule, result: Callable[[], dict[str, Any]]) -> None:
@@ -126,33 +158,72 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
     module.exit_json(**result)
 
 
-def _converge(module: AnsibleModule, subject: Subject, request: Request) -> dict[str, Any]:
-    subject.change.ready()
+def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
+    backends = list(dict.fromkeys(backend for part in parts for backend in part.backends))
+    for part in parts:
+        part.subject.change.ready()
     if not module.check_mode:
-        host.sweep(subject.backends)
-    state = host.read(subject.backends)
-    plan = subject.plan(request, state)
-    for warning in subject.warnings(request, state):
-        module.warn(warning)
-    result = {"changed": bool(plan), "diff": _diff.render(plan), subject.option: subject.show(request, plan.after)}
-    result.update(subject.also(request, state))
-    if plan:
-        host.require_features(plan, subject.backends)
-    if plan and not module.check_mode:
-        subject.require(request, plan, state)
-        try:
-            subject.change.apply(plan, subject.backends)
-            subject.afterwards(plan)
-            left = subject.plan(request, host.read(subject.backends))
-            if left:
-                raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(left)))
-        except (HostError, OSError) as error:
-            undone = subject.change.undo()
-            if undone:
-                raise HostError(f"{error}. {undone}") from error
-            raise
+        host.sweep(backends)
+    # All of them before the first change: what can be wrong with any is found by then.
+    steps = _predict(parts, host.read(backends))
+    for step in steps:
+        for warning in step.part.subject.warnings(step.part.request, step.state):
+            module.warn(warning)
+        if step.plan:
+            host.require_features(step.plan, step.part.backends)
+    if not module.check_mode:
+        steps = _carry_out(steps, backends)
+    result: dict[str, Any] = {}
+    for step in steps:
+        subject, request = step.part.subject, step.part.request
+        result[subject.option] = subject.show(request, step.plan.after)
+        result.update(subject.also(request, step.state))
         result.update(subject.change.result())
-    return result
+    diff = [section for step in steps for section in _diff.render(step.plan)]
+    return {"changed": any(step.plan for step in steps), "diff": diff, **result}
+
+
+def _predict(parts: Sequence[_Part], state: State) -> list[_Step]:
+    """Each on what those before it leave behind."""
+    steps = []
+    for part in parts:
+        steps.append(part.on(state))
+        state = steps[-1].plan.leads_to(state)
+    return steps
+
+
+def _carry_out(predicted: Sequence[_Step], backends: Sequence[Backend]) -> list[_Step]:
+    """What was predicted is so until something has changed. Then the kernel may have added what nobody has planned."""
+    steps: list[_Step] = []
+    changed: Optional[State] = None
+    for step in predicted:
+        steps.append(step if changed is None else step.part.on(changed))
+        if steps[-1].plan:
+            changed = _change(steps[-1], backends)
+    return steps
+
+
+def _change(step: _Step, backends: Sequence[Backend]) -> State:
+    """Returns the host as it is then."""
+    part, plan = step.part, step.plan
+    part.subject.require(part.request, plan, step.state)
+    try:
+        part.subject.change.apply(plan, part.backends)
+        part.subject.afterwards(plan)
+        after = part.on(host.read(backends))
+        if after.plan:
+            raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(after.plan)))
+    except (HostError, OSError) as error:
+        undone = part.subject.change.undo()
+        if undone:
+            raise HostError(f"{error}. {undone}") from error
+        raise
+    return after.state
+
+
+def _part(module: AnsibleModule, subject: Subject) -> _Part:
+    request = _request(module, subject)
+    return _Part(subject, request, (*subject.backends, *subject.looks_at(request)))
 
 
 def _request(module: AnsibleModule, subject: Subject) -> Request:

@@ -179,63 +179,12 @@ bridges:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.links import LINKS
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import (
-    plan_bridges,
-    require_no_uplinks,
-    show_links,
-)
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
-
-
-def parse(entries: list[Fields], _present: bool) -> list[Bridge]:
-    bridges = [(entry.at, Bridge.parse(entry)) for entry in entries]
-    refuse_duplicates((at, bridge.name, "the name") for at, bridge in bridges)
-    refuse_duplicates((at, bridge.mac, "the MAC address") for at, bridge in bridges if bridge.mac)
-    refuse_duplicates((at, port, "the port") for at, bridge in bridges for port in bridge.ports or ())
-    return [bridge for _at, bridge in bridges]
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.bridges import BRIDGES
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            bridges={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "addresses": {"type": "list", "elements": "str"},
-                    "mac": {"type": "str"},
-                    "mtu": {"type": "int"},
-                    "stp": {"type": "bool"},
-                    "forward_delay": {"type": "int"},
-                    "ageing_time": {"type": "int"},
-                    "vlan_filtering": {"type": "bool"},
-                    "vlan_default_pvid": {"type": "int"},
-                    "multicast_snooping": {"type": "bool"},
-                    "ports": {"type": "list", "elements": "str"},
-                    "autostart": {"type": "bool", "default": True},
-                    "uplink": {"type": "str"},
-                },
-            },
-        ),
-        supports_check_mode=True,
-    )
-    run(
-        module,
-        Subject(
-            "bridges",
-            key="name",
-            backends=(LINKS,),
-            parse=parse,
-            plan=plan_bridges,
-            show=show_links(Bridge),
-            require=require_no_uplinks,
-        ),
-    )
+    run(AnsibleModule(common_options(listed(BRIDGES)), supports_check_mode=True), BRIDGES)
 
 
 if __name__ == "__main__":

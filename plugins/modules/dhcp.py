@@ -457,96 +457,12 @@ dhcp:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dhcp import DHCP_SERVERS
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dnsmasq import require
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import (
-    CHECKSUM_FIXES,
-    IPV6_MODES,
-    parse_networks,
-)
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.dhcp import plan_dhcp, show_dhcp
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
-
-NAMED = {"name": {"type": "str", "required": True}}
-STRINGS = {"type": "list", "elements": "str"}
-SERVICE = {
-    "target": {"type": "str", "required": True},
-    "port": {"type": "int", "required": True},
-    "priority": {"type": "int"},
-    "weight": {"type": "int"},
-}
-RECORD = {
-    **NAMED,
-    "addresses": STRINGS,
-    "cname": {"type": "str"},
-    "txt": STRINGS,
-    "srv": {"type": "list", "elements": "dict", "options": SERVICE},
-}
-DNS = {
-    "enabled": {"type": "bool"},
-    "domain": {"type": "str"},
-    "forward": {"type": "bool"},
-    "forwarders": STRINGS,
-    "domain_forwarders": {"type": "dict"},
-    "rebind_protection": {"type": "bool"},
-    "records": {"type": "list", "elements": "dict", "options": RECORD},
-}
-RESERVATION = {
-    **NAMED,
-    "mac": {"type": "str"},
-    "client_id": {"type": "str"},
-    "duid": {"type": "str"},
-    "addresses": STRINGS,
-    "options": {"type": "dict"},
-}
-ROUTE = {"to": {"type": "str", "required": True}, "via": {"type": "str", "required": True}}
-BOOT = {
-    "file": {"type": "str"},
-    "files": {"type": "dict"},
-    "server": {"type": "str"},
-    "tftp_root": {"type": "path"},
-}
-NETWORK = {
-    "bridge": {"type": "str", "required": True},
-    "addresses": STRINGS,
-    "ranges": STRINGS,
-    "lease_time": {"type": "str"},
-    "reservations": {"type": "list", "elements": "dict", "options": RESERVATION},
-    "known_only": {"type": "bool"},
-    "autostart": {"type": "bool", "default": True},
-    "lease_limit": {"type": "int"},
-    "authoritative": {"type": "bool"},
-    "rapid_commit": {"type": "bool"},
-    "ping_check": {"type": "bool"},
-    "options": {"type": "dict"},
-    "forced_options": {"type": "dict"},
-    "routes": {"type": "list", "elements": "dict", "options": ROUTE},
-    "mtu": {"type": "int"},
-    "router": {"type": "bool"},
-    "ipv6": {"type": "str", "choices": list(IPV6_MODES)},
-    "boot": {"type": "dict", "options": BOOT},
-    "checksum_fix": {"type": "str", "choices": list(CHECKSUM_FIXES)},
-    "dns": {"type": "dict", "options": DNS},
-}
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.dhcp import DHCP
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            dhcp={"type": "list", "elements": "dict", "required": True, "options": NETWORK},
-        ),
-        supports_check_mode=True,
-    )
-    subject = Subject(
-        "dhcp",
-        key="bridge",
-        backends=(DHCP_SERVERS,),
-        parse=parse_networks,
-        plan=plan_dhcp,
-        show=show_dhcp,
-        require=require,
-    )
-    run(module, subject)
+    run(AnsibleModule(common_options(listed(DHCP)), supports_check_mode=True), DHCP)
 
 
 if __name__ == "__main__":

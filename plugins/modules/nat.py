@@ -118,58 +118,12 @@ nat:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.addresses import INTERFACES
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import packet_filter
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.nat import SourceNat, from_elements
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
-    SYSCTLS,
-    plan_filter,
-    replaces_bridge,
-    require_uplinks,
-    show_networks,
-)
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
-
-
-def parse(entries: list[Fields], present: bool) -> list[SourceNat]:
-    networks = [(entry.at, SourceNat.parse(entry, present)) for entry in entries]
-    refuse_duplicates((at, network.bridge, "the bridge") for at, network in networks)
-    return [network for _at, network in networks]
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.nat import NAT
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            nat={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "bridge": {"type": "str", "required": True},
-                    "subnets": {"type": "list", "elements": "str"},
-                    "uplinks": {"type": "list", "elements": "str"},
-                    "to_addresses": {"type": "list", "elements": "str"},
-                    "to_ports": {"type": "str"},
-                    "autostart": {"type": "bool", "default": True},
-                },
-            },
-        ),
-        supports_check_mode=True,
-    )
-    plan = plan_filter("nat", replaces_bridge)
-    run(
-        module,
-        Subject(
-            "nat",
-            key="bridge",
-            backends=(packet_filter(SYSCTLS), INTERFACES),
-            parse=parse,
-            plan=plan,
-            show=show_networks("nat", from_elements),
-            require=require_uplinks,
-        ),
-    )
+    run(AnsibleModule(common_options(listed(NAT)), supports_check_mode=True), NAT)
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import host, leases, observe, systemd
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.dhcp import DHCP_UNITS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.links import LINKS
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import packet_filter
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import PACKET_FILTER
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan import drift, info
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import look
@@ -199,7 +199,7 @@ PARTS = ["routes", "fdb", "leases", "connections", "drift"]
 
 def gather(names: Any, parts: list[str]) -> dict[str, Any]:
     """Raises InputError for a name that is not a bridge's, and HostError for what cannot be read."""
-    state = host.read((LINKS, packet_filter(), DHCP_UNITS))
+    state = host.read((LINKS, PACKET_FILTER, DHCP_UNITS))
     bridges = [link.name for link in state.values() if isinstance(link, Bridge)]
     seen = info.Observation(
         stations=observe.stations() if "fdb" in parts else (),

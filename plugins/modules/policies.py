@@ -150,62 +150,12 @@ policies:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.addresses import ADDRESSES, INTERFACES
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import packet_filter
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import MODES, Policy, from_elements
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
-    SYSCTLS,
-    plan_filter,
-    replaces_bridge,
-    require_uplinks,
-    show_networks,
-)
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
-
-
-def parse(entries: list[Fields], present: bool) -> list[Policy]:
-    policies = [(entry.at, Policy.parse(entry, present)) for entry in entries]
-    refuse_duplicates((at, policy.bridge, "the bridge") for at, policy in policies)
-    return [policy for _at, policy in policies]
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.policies import POLICIES
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            policies={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "bridge": {"type": "str", "required": True},
-                    "subnets": {"type": "list", "elements": "str"},
-                    "mode": {"type": "str", "choices": list(MODES)},
-                    "ipv6_mode": {"type": "str", "choices": list(MODES)},
-                    "uplinks": {"type": "list", "elements": "str"},
-                    "host_services": {"type": "list", "elements": "str"},
-                    "peers": {"type": "list", "elements": "str"},
-                    "isolate_guests": {"type": "bool"},
-                    "autostart": {"type": "bool", "default": True},
-                },
-            },
-        ),
-        supports_check_mode=True,
-    )
-    plan = plan_filter("policies", replaces_bridge)
-    show = show_networks("policies", from_elements)
-    run(
-        module,
-        Subject(
-            "policies",
-            key="bridge",
-            backends=(packet_filter(SYSCTLS), INTERFACES, ADDRESSES),
-            parse=parse,
-            plan=plan,
-            show=show,
-            require=require_uplinks,
-        ),
-    )
+    run(AnsibleModule(common_options(listed(POLICIES)), supports_check_mode=True), POLICIES)
 
 
 if __name__ == "__main__":

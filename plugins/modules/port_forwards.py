@@ -141,77 +141,12 @@ port_forwards:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import packet_filter
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.sockets import SOCKETS
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import (
-    PortForward,
-    refuse_conflicts,
-)
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.socket import PROTOCOLS
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import (
-    SYSCTLS,
-    plan_filter,
-    replaces_listener,
-    require_targets,
-    route_localnet,
-    shadowed,
-    show_forwards,
-)
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
-
-
-def parse(entries: list[Fields], _present: bool) -> list[PortForward]:
-    forwards = [(entry.at, PortForward.parse(entry)) for entry in entries]
-    refuse_conflicts(forwards)
-    return [forward for _at, forward in forwards]
-
-
-def forget_flows(plan: Plan) -> None:
-    # Here, because importing pyroute2 takes longer than all that a run with nothing to do does.
-    from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.conntrack import forget
-
-    forget(plan)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.port_forwards import PORT_FORWARDS
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            port_forwards={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "bridge": {"type": "str", "required": True},
-                    "protocol": {"type": "str", "choices": list(PROTOCOLS)},
-                    "address": {"type": "str"},
-                    "listen": {"type": "str", "required": True},
-                    "to_address": {"type": "str", "required": True},
-                    "to_port": {"type": "str"},
-                    "sources": {"type": "list", "elements": "str"},
-                    "loopback": {"type": "bool"},
-                    "autostart": {"type": "bool", "default": True},
-                },
-            },
-        ),
-        supports_check_mode=True,
-    )
-    plan = plan_filter("port_forwards", replaces_listener)
-    sysctls = [*SYSCTLS, *(route_localnet(entry["bridge"]) for entry in module.params["port_forwards"])]
-    subject = Subject(
-        "port_forwards",
-        key="listen",
-        backends=(packet_filter(sysctls), SOCKETS),
-        parse=parse,
-        plan=plan,
-        show=show_forwards,
-        require=require_targets,
-        afterwards=forget_flows,
-        warnings=shadowed,
-        needs_pyroute2=True,
-    )
-    run(module, subject)
+    run(AnsibleModule(common_options(listed(PORT_FORWARDS)), supports_check_mode=True), PORT_FORWARDS)
 
 
 if __name__ == "__main__":

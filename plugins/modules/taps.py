@@ -183,64 +183,12 @@ taps:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.accounts import resolve
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.links import LINKS
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Tap
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import plan_taps, require_bridges, show_links
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
-
-
-def parse(entries: list[Fields], _present: bool) -> list[Tap]:
-    taps = [(entry.at, resolve(Tap.parse(entry), entry.at)) for entry in entries]
-    refuse_duplicates((at, tap.name, "the name") for at, tap in taps)
-    refuse_duplicates((at, tap.mac, "the MAC address") for at, tap in taps if tap.mac)
-    return [tap for _at, tap in taps]
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps import TAPS
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            taps={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "bridge": {"type": "str"},
-                    "owner": {"type": "str"},
-                    "group": {"type": "str"},
-                    "multi_queue": {"type": "bool"},
-                    "vnet_hdr": {"type": "bool"},
-                    "mac": {"type": "str"},
-                    "mtu": {"type": "int"},
-                    "isolated": {"type": "bool"},
-                    "learning": {"type": "bool"},
-                    "unicast_flood": {"type": "bool"},
-                    "hairpin": {"type": "bool"},
-                    "vlan": {
-                        "type": "dict",
-                        "options": {
-                            "pvid": {"type": "int", "default": 0},
-                            "tagged": {"type": "list", "elements": "str", "default": []},
-                        },
-                    },
-                    "autostart": {"type": "bool", "default": True},
-                },
-            },
-        ),
-        supports_check_mode=True,
-    )
-    subject = Subject(
-        "taps",
-        key="name",
-        backends=(LINKS,),
-        parse=parse,
-        plan=plan_taps,
-        show=show_links(Tap),
-        require=require_bridges,
-    )
-    run(module, subject)
+    run(AnsibleModule(common_options(listed(TAPS)), supports_check_mode=True), TAPS)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,8 @@ uplinks:
       sample: [/etc/network/interfaces]
 """
 
+from dataclasses import replace
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import systemd, uplinks
@@ -145,7 +147,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.uplinks impor
     require_bridges,
     show_uplinks,
 )
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, listed, run
 
 
 def parse(entries: list[Fields], present: bool) -> list[Uplink]:
@@ -155,41 +157,31 @@ def parse(entries: list[Fields], present: bool) -> list[Uplink]:
     return [uplink for _at, uplink in parsed]
 
 
+UPLINKS = Subject(
+    "uplinks",
+    key="name",
+    entry={
+        "name": {"type": "str", "required": True},
+        "bridge": {"type": "str"},
+        "migrate": {"type": "bool", "default": True},
+    },
+    backends=(LINKS, uplinks.STATIONS),
+    parse=parse,
+    plan=plan_uplinks,
+    show=show_uplinks,
+    require=require_bridges,
+)
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            uplinks={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "bridge": {"type": "str"},
-                    "migrate": {"type": "bool", "default": True},
-                },
-            },
-            confirm_timeout={"type": "int", "default": CONFIRM_TIMEOUT},
-        ),
-        supports_check_mode=True,
-    )
+    options = {**listed(UPLINKS), "confirm_timeout": {"type": "int", "default": CONFIRM_TIMEOUT}}
+    module = AnsibleModule(common_options(options), supports_check_mode=True)
     try:
         timeout = Fields(module.params, "options").required("confirm_timeout", confirm_timeout)
     except InputError as error:
         module.fail_json(msg=str(error))
     use_systemd = module.params["service_manager"] != "none" and systemd.is_running()
-    run(
-        module,
-        Subject(
-            "uplinks",
-            key="name",
-            backends=(LINKS, uplinks.STATIONS),
-            parse=parse,
-            plan=plan_uplinks,
-            show=show_uplinks,
-            require=require_bridges,
-            change=uplinks.Move(timeout, use_systemd),
-        ),
-    )
+    run(module, replace(UPLINKS, change=uplinks.Move(timeout, use_systemd)))
 
 
 if __name__ == "__main__":

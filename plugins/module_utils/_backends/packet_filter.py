@@ -5,25 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from .._model import layout
 from .._model.errors import HostError
 from .._model.resource import File, Key, Resource, State, Sysctl
 from .._plan.core import Plan
+from .._plan.filter import SYSCTLS
 from .._render.sysctls import parse
 from . import nft, sysctl
 from .backend import Backend
 
 
-def packet_filter(sysctls: Sequence[str] = ()) -> Backend:
-    """Elements and what was counted, the program, and these kernel parameters beside those that are recorded."""
+def parameters(names: Iterable[str]) -> Backend:
+    """These kernel parameters, whoever has set them."""
+    each = tuple(dict.fromkeys(names))
+    return Backend(read=lambda found: sysctl.read(name for name in each if Key(Sysctl.kind, name) not in found))
 
-    def read(found: State) -> Iterator[Resource]:
-        yield from nft.read()
-        yield from sysctl.read(dict.fromkeys([*sysctl.default_routers(), *sysctls, *_recorded(found)]))
 
-    return Backend(read=read, apply=_apply, settle=lambda plan: sysctl.apply(_parameters(plan)[1]))
+def _read(found: State) -> Iterator[Resource]:
+    """Elements and what was counted, the program, and the kernel parameters that are recorded."""
+    yield from nft.read()
+    yield from sysctl.read(dict.fromkeys([*sysctl.default_routers(), *_recorded(found)]))
 
 
 def _apply(plan: Plan) -> None:
@@ -47,3 +50,7 @@ def _recorded(state: State) -> list[str]:
     """The names of the parameters that are set by us."""
     found = [state.get(Key(File.kind, path)) for path in layout.SYSCTLS.values()]
     return [name for file in found if isinstance(file, File) for name in parse(file.text)]
+
+
+PACKET_FILTER = Backend(read=_read, apply=_apply, settle=lambda plan: sysctl.apply(_parameters(plan)[1]))
+FORWARDING = parameters(SYSCTLS)

@@ -13,7 +13,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource imp
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
 from ansible_collections.tapestry.vmnet.tests.unit.support import host
 
-FILTER = packet_filter.packet_filter()
+FILTER = packet_filter.PACKET_FILTER
 OFF, ON = Sysctl("net/a", "0"), Sysctl("net/a", "1")
 RECORD = File(layout.SYSCTLS[layout.PERSISTENT], "# was 0\nnet/a = 1\n")
 

@@ -1,0 +1,38 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Source NAT of networks."""
+
+from __future__ import annotations
+
+from .._backends.addresses import INTERFACES
+from .._backends.packet_filter import FORWARDING, PACKET_FILTER
+from .._model.fields import Fields, refuse_duplicates
+from .._model.nat import SourceNat, from_elements
+from .._plan.filter import plan_filter, replaces_bridge, require_uplinks, show_networks
+from .._runner import Subject
+
+
+def _parse(entries: list[Fields], present: bool) -> list[SourceNat]:
+    networks = [(entry.at, SourceNat.parse(entry, present)) for entry in entries]
+    refuse_duplicates((at, network.bridge, "the bridge") for at, network in networks)
+    return [network for _at, network in networks]
+
+
+NAT = Subject(
+    "nat",
+    key="bridge",
+    entry={
+        "bridge": {"type": "str", "required": True},
+        "subnets": {"type": "list", "elements": "str"},
+        "uplinks": {"type": "list", "elements": "str"},
+        "to_addresses": {"type": "list", "elements": "str"},
+        "to_ports": {"type": "str"},
+        "autostart": {"type": "bool", "default": True},
+    },
+    backends=(PACKET_FILTER, FORWARDING, INTERFACES),
+    parse=_parse,
+    plan=plan_filter("nat", replaces_bridge),
+    show=show_networks("nat", from_elements),
+    require=require_uplinks,
+)
