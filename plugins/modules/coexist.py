@@ -124,27 +124,23 @@ missing:
   type: list
   elements: str
   sample: [nft]
-in_scope:
-  description:
-    - Which of V(taps) and V(port_forwards) there are on the host in this scope.
-    - The roles leave out the modules M(tapestry.vmnet.taps) and M(tapestry.vmnet.port_forwards) where nothing is listed for them and there is
-      nothing either. What M(tapestry.vmnet.port_forwards) puts right besides, M(tapestry.vmnet.policies) does, too.
-  returned: success
-  type: list
-  elements: str
-  sample: [port_forwards, taps]
 """
+
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import sysfs
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbours import NEIGHBOURS, require
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import HOW, MODES, Network
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import State
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.coexist import plan_coexist, show
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.in_scope import recorded
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, missing, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import (
+    Subject,
+    common_options,
+    listed,
+    missing,
+    run,
+)
 
 
 def parse(entries: list[Fields], present: bool) -> list[Network]:
@@ -153,47 +149,34 @@ def parse(entries: list[Fields], present: bool) -> list[Network]:
     return [network for _at, network in networks]
 
 
-def in_scope(scope: str, state: State) -> list[str]:
-    """A tap says itself whose it is, also where somebody has removed the record of it."""
-    return sorted(recorded(scope, state) | ({"taps"} if scope in sysfs.scopes_of_taps() else set()))
+NETWORKS = Subject(
+    "networks",
+    key="bridge",
+    entry={
+        "bridge": {"type": "str", "required": True},
+        "mode": {"type": "str", "choices": list(MODES)},
+        "ipv6_mode": {"type": "str", "choices": list(MODES)},
+        "subnets": {"type": "list", "elements": "str"},
+        "uplinks": {"type": "list", "elements": "str"},
+        "host_services": {"type": "list", "elements": "str"},
+        "peers": {"type": "list", "elements": "str"},
+        "forwards": {"type": "bool"},
+    },
+    backends=(NEIGHBOURS,),
+    parse=parse,
+    plan=plan_coexist("report"),
+    show=show,
+    require=require,
+    also=lambda request, state: {"missing": missing()},
+)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=common_options(
-            networks={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "bridge": {"type": "str", "required": True},
-                    "mode": {"type": "str", "choices": list(MODES)},
-                    "ipv6_mode": {"type": "str", "choices": list(MODES)},
-                    "subnets": {"type": "list", "elements": "str"},
-                    "uplinks": {"type": "list", "elements": "str"},
-                    "host_services": {"type": "list", "elements": "str"},
-                    "peers": {"type": "list", "elements": "str"},
-                    "forwards": {"type": "bool"},
-                },
-            },
-            coexist={"type": "str", "choices": list(HOW), "default": "report"},
-        ),
-        supports_check_mode=True,
-    )
+    options = {**listed(NETWORKS), "coexist": {"type": "str", "choices": list(HOW), "default": "report"}}
+    module = AnsibleModule(common_options(options), supports_check_mode=True)
     how = module.params["coexist"]
     looks = how != "off" or module.params["state"] == "absent"
-    plan = plan_coexist(how)
-    subject = Subject(
-        "networks",
-        key="bridge",
-        backends=(NEIGHBOURS,) if looks else (),
-        parse=parse,
-        plan=plan,
-        show=show,
-        require=require,
-        also=lambda request, state: {"missing": missing(), "in_scope": in_scope(request.scope, state)},
-    )
-    run(module, subject)
+    run(module, replace(NETWORKS, plan=plan_coexist(how), backends=NETWORKS.backends if looks else ()))
 
 
 if __name__ == "__main__":

@@ -78,27 +78,24 @@ def again(bench: Bench, made: Bed, host: Host, count: int, first: Figures) -> No
         "again-loop",
         f"{few} of these networks again, the modules' tasks in a play",
         {
-            "one task for each module, with a list": lambda: sum(tasks_times(made, listed(few))),
+            "one task, with all lists": lambda: sum(tasks_times(made, listed(few))),
             "a loop of single-item tasks for each module": lambda: sum(tasks_times(made, looped(few))),
         },
     )
 
 
 def listed(count: int) -> list[dict[str, object]]:
-    return [{f"tapestry.vmnet.{module}": options} for module, options in entries(count)]
+    return [{"tapestry.vmnet.resources": profiles.resources(profiles.networks(count))}]
 
 
 def looped(count: int) -> list[dict[str, object]]:
+    """One task for each kind of which there is something, with an item for each entry."""
+    given = profiles.resources(profiles.networks(count))
     return [
-        {f"tapestry.vmnet.{module}": {**options, module: ["{{ item }}"]}, "loop": options[module]}
-        for module, options in entries(count)
+        {f"tapestry.vmnet.{kind}": {kind: ["{{ item }}"], "scope": given["scope"]}, "loop": given[kind]}
+        for kind in profiles.KINDS
+        if given[kind]
     ]
-
-
-def entries(count: int) -> profiles.Tasks:
-    """Those module runs of the role that have something in their lists."""
-    runs = profiles.making(profiles.networks(count))
-    return [(module, options) for module, options in runs if isinstance(options.get(module), list) and options[module]]
 
 
 def ours(made: Bed, host: Host, count: int, memory: Memory) -> float:

@@ -14,9 +14,7 @@ Tasks = list[tuple[str, Mapping[str, object]]]
 
 _GUESTS = 1000
 _SCOPE = {"scope": "nat"}
-_MAKING = ("policies", "nat", "bridges", "taps", "port_forwards", "dhcp")
-_LEFT_OUT = ("taps", "port_forwards")  # by the role, where none are listed and the host has none
-_REMOVING = ("dhcp", "port_forwards", "taps", "bridges", "nat", "policies")
+KINDS = ("policies", "nat", "bridges", "taps", "port_forwards", "dhcp")
 
 
 def networks(count: int) -> list[dict[str, object]]:
@@ -53,14 +51,18 @@ def guests(count: int) -> list[dict[str, object]]:
     return made
 
 
-def making(wanted: list[dict[str, object]]) -> Tasks:
-    """The role's module runs on a host without networks, as (module, options): see roles/nat/tasks/main.yml."""
+def resources(wanted: list[dict[str, object]]) -> dict[str, object]:
+    """What the role gives the module `resources`: see roles/nat/tasks/main.yml."""
     made = expand(wanted, "nat", None)
-    look: dict[str, object] = {"networks": made["coexist"], "coexist": "report", **_SCOPE}
-    runs = [module for module in _MAKING if made[module] or module not in _LEFT_OUT]
-    return [("coexist", look), *((module, {module: made[module], **_SCOPE}) for module in runs)]
+    return {**{kind: made[kind] for kind in KINDS}, **_SCOPE}
+
+
+def making(wanted: list[dict[str, object]]) -> Tasks:
+    """The role's module runs, as (module, options)."""
+    look = {"networks": expand(wanted, "nat", None)["coexist"], **_SCOPE}
+    return [("coexist", look), ("resources", resources(wanted))]
 
 
 def removing() -> Tasks:
-    """Those that leave no network: see roles/nat/tasks/absent.yml."""
-    return [(module, {module: [], "purge": True, **_SCOPE}) for module in _REMOVING]
+    """What leaves no network."""
+    return [("resources", {**{kind: [] for kind in KINDS}, **_SCOPE, "state": "absent", "purge": True})]

@@ -88,8 +88,8 @@ def test_a_role_says_once_what_all_its_modules_have_in_common(role: str, tasks: 
     assert "scope" in common
     for task in ours:
         for module in task["block"]:
-            (options,) = (value for key, value in module.items() if key.startswith("tapestry.vmnet."))
-            assert not common & set(options), f"{module['name']}: given twice"
+            for options in (value for key, value in module.items() if key.startswith("tapestry.vmnet.")):
+                assert not common & set(options), f"{module['name']}: given twice"
 
 
 def test_every_resource_has_its_module() -> None:

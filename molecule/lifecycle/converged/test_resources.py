@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All that a network is made of in one run: no less than its modules do one after the other, and nothing if anything is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab import Host, Snapshot
+from verify import KilledError, Run, Scenario, Staged, left, run_playbook
+
+from .conftest import NETWORK, Step
+from .test_killed import look
+
+FORWARDS: Step = (
+    "port_forwards",
+    {"port_forwards": [{"bridge": "br0", "listen": "8080", "to_address": "10.77.0.101", "loopback": True}]},
+)
+MODULES: list[Step] = [*NETWORK[:-1], FORWARDS, NETWORK[-1]]
+LISTS: dict[str, Any] = {name: entries for _module, lists in MODULES for name, entries in lists.items()}
+
+
+@pytest.fixture
+def clean(host: Host, staged: Staged) -> Iterator[Snapshot]:
+    before = host.snapshot()
+    yield before
+    staged.run("resources", **LISTS, state="absent")
+    assert left(before, host.snapshot()) == []
+
+
+@pytest.mark.usefixtures("clean")
+def test_one_run_makes_what_the_modules_make(host: Host, staged: Staged) -> None:
+    without = look(host)
+    for module, lists in MODULES:
+        staged.run(module, **lists)
+    there = look(host)
+    assert not staged.run("resources", **LISTS)["changed"]
+    for module, lists in reversed(MODULES):
+        staged.run(module, **lists, state="absent")
+    predicted = staged.run("resources", **LISTS, check=True)
+    assert look(host) == without
+    made = staged.run("resources", **LISTS)
+    assert look(host) == there
+    assert made["diff"] == predicted["diff"] != []
+    assert {name: len(made[name]) for name in LISTS} == {name: len(entries) for name, entries in LISTS.items()}
+    for module, lists in MODULES:
+        assert not staged.run(module, **lists)["changed"], module
+    gone = staged.run("resources", **LISTS, state="absent", check=True)
+    assert staged.run("resources", **LISTS, state="absent")["diff"] == gone["diff"] != []
+    assert look(host) == without
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_kind_that_is_not_given_stays_and_one_that_is_empty_can_be_purged(host: Host, staged: Staged) -> None:
+    staged.run("resources", **LISTS)
+    there = look(host)
+    others = {name: entries for name, entries in LISTS.items() if name not in ("taps", "port_forwards")}
+    assert not staged.run("resources", **others, purge=True)["changed"]
+    assert look(host) == there
+    purged = staged.run("resources", **{**others, "taps": []}, purge=True)
+    assert {part["before_header"] for part in purged["diff"]} >= {"tap t0", "tap t1"}
+    assert not host.run("ip link show t0", check=False).ok
+    assert "8080" in host.run("nft list table inet vmnet").stdout
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        pytest.param(
+            {"dhcp": [{"bridge": "br0", "addresses": ["10.77.0.1/24"], "ranges": ["10.78.0.1-10.78.0.9"]}]},
+            "10.78.0.1",
+            id="value",
+        ),
+        pytest.param({"taps": [{"name": "t0", "colour": "red"}]}, "taps.colour", id="field"),
+        pytest.param({"bridges": [{"mtu": 1400}]}, "name found in bridges", id="missing"),
+        pytest.param({"taps": [{"name": "lo", "bridge": "br0"}]}, "lo", id="what the host has"),
+        pytest.param({"dhcp": ["br0"]}, "dhcp", id="no mapping"),
+    ],
+)
+def test_what_is_wrong_in_any_list_is_said_before_the_first_change(
+    host: Host, staged: Staged, wrong: dict[str, Any], says: str
+) -> None:
+    before = look(host)
+    with pytest.raises(AssertionError, match=says):
+        staged.run("resources", **{**LISTS, **wrong})
+    assert look(host) == before
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_run_that_is_killed_is_finished_by_the_next(host: Host, staged: Staged) -> None:
+    changes = int(staged.run("resources", **LISTS)["changes"])
+    there = look(host)
+    for at in range(1, changes + 1, 9):  # what is between two of them the modules' own tests kill
+        staged.run("resources", **LISTS, state="absent")
+        with pytest.raises(KilledError):
+            staged.run("resources", **LISTS, kill_at=at)
+        staged.run("resources", **LISTS)
+        assert look(host) == there, f"after a run that was killed before change {at}"
+
+
+GUEST = {
+    "name": "web",
+    "mac": "52:54:00:00:00:65",
+    "addresses": ["10.77.0.101"],
+    "tap": {"name": "t0"},
+    "forwards": [{"listen": 8080, "to_port": 80}],
+}
+
+
+def networks(*guests: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": "br0", "addresses": ["10.77.0.1/24"], "guests": list(guests)}]
+
+
+def not_at_boot(*guests: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**network, "autostart": False} for network in networks(*guests)]
+
+
+def differences(run: Run, host: Host) -> list[Any]:
+    return [part for change in run.changes_on(host.name) for part in change["diff"]]
+
+
+@pytest.fixture
+def without_role(scenario: Scenario, host: Host) -> Iterator[None]:
+    before = host.snapshot()
+    yield
+    run_playbook("tapestry.vmnet.nat", scenario.inventory, nat_networks=networks(GUEST), nat_state="absent").succeeded()
+    assert left(before, host.snapshot()) == []
+
+
+@pytest.mark.usefixtures("without_role")
+@pytest.mark.parametrize(
+    ("by_hand", "options"),
+    [
+        pytest.param("true", {}, id="listed no more"),
+        pytest.param("true", {"profile": not_at_boot}, id="not there at boot"),
+        pytest.param("rm /etc/vmnet/nat/taps.batch", {"nat_purge": True}, id="record of taps removed"),
+        pytest.param("ip link set t0 alias ''", {}, id="mark removed"),
+        pytest.param("rm /etc/vmnet/nat/port_forwards.nft", {}, id="record of forwards removed"),
+    ],
+)
+def test_the_last_guest_of_a_role_goes(scenario: Scenario, host: Host, by_hand: str, options: dict[str, Any]) -> None:
+    given = dict(options)
+    profile = given.pop("profile", networks)
+
+    def play(*guests: dict[str, Any], check: bool = False) -> Run:
+        variables = {"nat_networks": profile(*guests), **given}
+        return run_playbook("tapestry.vmnet.nat", scenario.inventory, check=check, **variables).succeeded()
+
+    play()
+    without = host.snapshot()
+    play(GUEST)
+    assert host.run("ip link show t0").ok
+    assert "8080" in host.run("nft list table inet vmnet").stdout
+    host.run(by_hand)
+    predicted = play(check=True)
+    gone = play()
+    assert differences(gone, host) == differences(predicted, host)
+    assert left(without, host.snapshot()) == []
+    assert play().changes_on(host.name) == []

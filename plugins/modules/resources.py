@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that networks are made of, in one run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: resources
+short_description: Manage all that virtual machine networks are made of in one run
+description:
+  - Does what the modules M(tapestry.vmnet.policies), M(tapestry.vmnet.nat), M(tapestry.vmnet.bridges), M(tapestry.vmnet.taps),
+    M(tapestry.vmnet.port_forwards) and M(tapestry.vmnet.dhcp) do, one after the other in this order, and for O(state=absent) in
+    the opposite one.
+  - It is one module run in place of up to six, and looks at the host once where nothing is to be done. The roles are made of it.
+  - All entries are checked, and what follows from them is planned, before the first change.
+  - In check mode each kind is predicted on what those before it would leave behind, so a tap finds the bridge that is yet to be made.
+version_added: 0.1.0
+author: The tapestry.vmnet authors (@tapestry)
+extends_documentation_fragment:
+  - tapestry.vmnet.resources
+  - tapestry.vmnet.resources.nftables
+  - tapestry.vmnet.resources.pyroute2
+options:
+  policies:
+    description:
+      - Entries as in O(tapestry.vmnet.policies#module:policies).
+      - Of a kind that is not given nothing is looked at and nothing changed. An empty list is given, too, and may be purged.
+    type: list
+    elements: dict
+  nat:
+    description: Entries as in O(tapestry.vmnet.nat#module:nat).
+    type: list
+    elements: dict
+  bridges:
+    description: Entries as in O(tapestry.vmnet.bridges#module:bridges).
+    type: list
+    elements: dict
+  taps:
+    description: Entries as in O(tapestry.vmnet.taps#module:taps).
+    type: list
+    elements: dict
+  port_forwards:
+    description: Entries as in O(tapestry.vmnet.port_forwards#module:port_forwards).
+    type: list
+    elements: dict
+  dhcp:
+    description: Entries as in O(tapestry.vmnet.dhcp#module:dhcp).
+    type: list
+    elements: dict
+requirements:
+  - dnsmasq >= 2.89 on the host, where O(dhcp) is given.
+seealso:
+  - module: tapestry.vmnet.policies
+  - module: tapestry.vmnet.nat
+  - module: tapestry.vmnet.bridges
+  - module: tapestry.vmnet.taps
+  - module: tapestry.vmnet.port_forwards
+  - module: tapestry.vmnet.dhcp
+"""
+
+EXAMPLES = r"""
+- name: A network behind NAT, with a guest
+  tapestry.vmnet.resources:
+    policies:
+      - bridge: vmnet8
+        subnets: [192.168.233.0/24]
+        mode: nat
+    nat:
+      - bridge: vmnet8
+        subnets: [192.168.233.0/24]
+    bridges:
+      - name: vmnet8
+        addresses: [192.168.233.2/24]
+    taps:
+      - name: vnet0
+        bridge: vmnet8
+    dhcp:
+      - bridge: vmnet8
+        addresses: [192.168.233.2/24]
+        ranges: [192.168.233.100-192.168.233.200]
+"""
+
+RETURN = r"""
+policies:
+  description: As RV(tapestry.vmnet.policies#module:policies).
+  returned: when O(policies) is given
+  type: list
+  elements: dict
+nat:
+  description: As RV(tapestry.vmnet.nat#module:nat).
+  returned: when O(nat) is given
+  type: list
+  elements: dict
+bridges:
+  description: As RV(tapestry.vmnet.bridges#module:bridges).
+  returned: when O(bridges) is given
+  type: list
+  elements: dict
+taps:
+  description: As RV(tapestry.vmnet.taps#module:taps).
+  returned: when O(taps) is given
+  type: list
+  elements: dict
+port_forwards:
+  description: As RV(tapestry.vmnet.port_forwards#module:port_forwards).
+  returned: when O(port_forwards) is given
+  type: list
+  elements: dict
+dhcp:
+  description: As RV(tapestry.vmnet.dhcp#module:dhcp).
+  returned: when O(dhcp) is given
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.bridges import BRIDGES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.dhcp import DHCP
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.nat import NAT
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.policies import POLICIES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.port_forwards import PORT_FORWARDS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps import TAPS
+
+# The filter before anything could cross, bridges before what is on them.
+SUBJECTS = (POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS, DHCP)
+
+
+def check_entries(module: AnsibleModule, subjects: list[Subject]) -> None:
+    """Each as its own module does: its documentation is there, so its specification is not repeated here."""
+    given = {subject.option: module.params[subject.option] for subject in subjects}
+    specification = {option: of for subject in subjects for option, of in listed(subject).items()}
+    checked = ArgumentSpecValidator(specification).validate(given)
+    if checked.error_messages:
+        module.fail_json(msg="; ".join(checked.error_messages))
+    module.params.update(checked.validated_parameters)
+
+
+def main() -> None:
+    lists = {subject.option: {"type": "list", "elements": "dict"} for subject in SUBJECTS}
+    module = AnsibleModule(common_options(lists), supports_check_mode=True)
+    subjects = [subject for subject in SUBJECTS if module.params[subject.option] is not None]
+    check_entries(module, subjects)
+    run(module, *(subjects if module.params["state"] == "present" else reversed(subjects)))
+
+
+if __name__ == "__main__":
+    main()
