@@ -62,7 +62,7 @@ class Subject:
     ``entry`` is the argument specification of an entry of ``option``, and ``key`` its field that tells it from the others. ``parse`` turns the
     entries, which are to be there or not, into dataclasses (raises InputError); ``looks_at`` is what else has to be known of the host because of them;
     ``plan`` turns them and the state of the host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be
-    applied now; ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
+    applied now; ``follows`` what else becomes of the state that the plan leads to; ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
     ``warnings`` are about the state that was found; ``change`` carries the plan out; ``also`` is returned beside the list, about the state that was found.
     """
 
@@ -75,6 +75,7 @@ class Subject:
     show: Callable[[Request, State], list[dict[str, Any]]]
     looks_at: Callable[[Request], Sequence[Backend]] = lambda request: ()
     require: Callable[[Request, Plan, State], None] = lambda request, plan, state: None
+    follows: Callable[[Plan, State], State] = lambda plan, state: state
     afterwards: Callable[[Plan], None] = lambda plan: None
     warnings: Callable[[Request, State], Sequence[str]] = lambda request, state: ()
     change: Any = field(default_factory=Change)
@@ -101,6 +102,20 @@ class _Step:
     part: _Part
     state: State
     plan: Plan
+
+    def require(self) -> None:
+        """Raises HostError for what is missing for the plan to be applied."""
+        if self.plan:
+            self.part.subject.require(self.part.request, self.plan, self.state)
+
+
+class _HalfwayError(HostError):
+    """A run that has failed after it has changed something: these steps are done."""
+
+    def __init__(self, message: str, done: Sequence[_Step]) -> None:
+        names = ", ".join(step.part.subject.option for step in done if step.plan)
+        super().__init__(f"{message}; done before that: {names}")
+        self.done = done
 
 
 def listed(subject: Subject) -> dict[str, Any]:
@@ -151,11 +166,15 @@ def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dic
             _respawn_where_pyroute2_is(module)
         with lock.host_lock():
             result = work()
-    except (InputError, HostError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'the host'}: {error.strerror}")
+    except _HalfwayError as error:
+        module.fail_json(msg=str(error), **_difference(error.done))
+    except (InputError, HostError, OSError) as error:
+        module.fail_json(msg=_in_words(error))
     module.exit_json(**result)
+
+
+def _in_words(error: Exception) -> str:
+    return f"{error.filename or 'the host'}: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
@@ -179,8 +198,12 @@ def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
         result[subject.option] = subject.show(request, step.plan.after)
         result.update(subject.also(request, step.state))
         result.update(subject.change.result())
+    return {**_difference(steps), **result}
+
+
+def _difference(steps: Sequence[_Step]) -> dict[str, Any]:
     diff = [section for step in steps for section in _diff.render(step.plan)]
-    return {"changed": any(step.plan for step in steps), "diff": diff, **result}
+    return {"changed": any(step.plan for step in steps), "diff": diff}
 
 
 def _predict(parts: Sequence[_Part], state: State) -> list[_Step]:
@@ -188,25 +211,35 @@ def _predict(parts: Sequence[_Part], state: State) -> list[_Step]:
     steps = []
     for part in parts:
         steps.append(part.on(state))
-        state = steps[-1].plan.leads_to(state)
+        plan = steps[-1].plan
+        state = part.subject.follows(plan, plan.leads_to(state))
     return steps
 
 
 def _carry_out(predicted: Sequence[_Step], backends: Sequence[Backend]) -> list[_Step]:
     """What was predicted is so until something has changed. Then the kernel may have added what nobody has planned."""
-    steps: list[_Step] = []
-    changed: Optional[State] = None
     for step in predicted:
-        steps.append(step if changed is None else step.part.on(changed))
-        if steps[-1].plan:
-            changed = _change(steps[-1], backends)
-    return steps
+        step.require()
+    done: list[_Step] = []
+    changed: Optional[State] = None
+    try:
+        for step in predicted:
+            now = step if changed is None else step.part.on(changed)
+            if now.plan:
+                if list(now.plan.pairs()) != list(step.plan.pairs()):
+                    now.require()
+                changed = _change(now, backends)
+            done.append(now)
+    except (HostError, OSError) as error:
+        if changed is None:
+            raise
+        raise _HalfwayError(_in_words(error), done) from error
+    return done
 
 
 def _change(step: _Step, backends: Sequence[Backend]) -> State:
     """Returns the host as it is then."""
     part, plan = step.part, step.plan
-    part.subject.require(part.request, plan, step.state)
     try:
         part.subject.change.apply(plan, part.backends)
         part.subject.afterwards(plan)

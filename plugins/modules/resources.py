@@ -14,19 +14,19 @@ description:
     M(tapestry.vmnet.port_forwards) and M(tapestry.vmnet.dhcp) do, one after the other in this order, and for O(state=absent) in
     the opposite one.
   - It is one module run in place of up to six, and looks at the host once where nothing is to be done. The roles are made of it.
-  - All entries are checked, and what follows from them is planned, before the first change.
-  - In check mode each kind is predicted on what those before it would leave behind, so a tap finds the bridge that is yet to be made.
+  - All entries are checked before the first change, each kind on what those before it are going to leave behind, so a tap finds the bridge
+    that is yet to be made. In check mode this is what is shown.
+  - Should it fail after some kinds were changed nevertheless, it names them and returns their difference.
 version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
   - tapestry.vmnet.resources
-  - tapestry.vmnet.resources.nftables
-  - tapestry.vmnet.resources.pyroute2
 options:
   policies:
     description:
       - Entries as in O(tapestry.vmnet.policies#module:policies).
-      - Of a kind that is not given nothing is looked at and nothing changed. An empty list is given, too, and may be purged.
+      - At least one kind is needed. The entries of those that are not given stay as they are recorded; an empty list is given, too, and
+        what it does not name may be purged.
     type: list
     elements: dict
   nat:
@@ -51,6 +51,9 @@ options:
     elements: dict
 requirements:
   - dnsmasq >= 2.89 on the host, where O(dhcp) is given.
+  - nftables >= 1.0.6 on the host, where O(policies), O(nat) or O(port_forwards) is given.
+  - pyroute2 >= 0.7.2 on the host, where there are or were O(port_forwards). Where another Python of the host has it, the module continues
+    under that one.
 seealso:
   - module: tapestry.vmnet.policies
   - module: tapestry.vmnet.nat
@@ -115,9 +118,13 @@ dhcp:
   elements: dict
 """
 
+import os
+from dataclasses import replace
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, listed, run
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.bridges import BRIDGES
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.dhcp import DHCP
@@ -130,21 +137,29 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps impo
 SUBJECTS = (POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS, DHCP)
 
 
-def check_entries(module: AnsibleModule, subjects: list[Subject]) -> None:
-    """Each as its own module does: its documentation is there, so its specification is not repeated here."""
-    given = {subject.option: module.params[subject.option] for subject in subjects}
-    specification = {option: of for subject in subjects for option, of in listed(subject).items()}
-    checked = ArgumentSpecValidator(specification).validate(given)
+def check_entries(module: AnsibleModule, subject: Subject) -> None:
+    """As its own module does: its documentation is there, so its specification is not repeated here."""
+    checked = ArgumentSpecValidator(listed(subject)).validate({subject.option: module.params[subject.option]})
+    unknown = f"Unsupported parameters for ({module._name}) module: " if checked.unsupported_parameters else ""
     if checked.error_messages:
-        module.fail_json(msg="; ".join(checked.error_messages))
+        module.fail_json(msg=f"{unknown}{checked.error_messages[0]}")
     module.params.update(checked.validated_parameters)
+
+
+def port_forwards(module: AnsibleModule) -> Subject:
+    """Without any, now and before, no connection is to be forgotten, which is what pyroute2 is for."""
+    records = [f"{root}/{module.params['scope']}/port_forwards.nft" for root in layout.ROOTS]
+    some = bool(module.params["port_forwards"]) or any(map(os.path.exists, records))
+    return PORT_FORWARDS if some else replace(PORT_FORWARDS, needs_pyroute2=False)
 
 
 def main() -> None:
     lists = {subject.option: {"type": "list", "elements": "dict"} for subject in SUBJECTS}
-    module = AnsibleModule(common_options(lists), supports_check_mode=True)
+    module = AnsibleModule(common_options(lists), supports_check_mode=True, required_one_of=[list(lists)])
     subjects = [subject for subject in SUBJECTS if module.params[subject.option] is not None]
-    check_entries(module, subjects)
+    for subject in subjects:
+        check_entries(module, subject)
+    subjects = [port_forwards(module) if subject is PORT_FORWARDS else subject for subject in subjects]
     run(module, *(subjects if module.params["state"] == "present" else reversed(subjects)))
 
 

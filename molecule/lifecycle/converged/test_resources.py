@@ -19,8 +19,15 @@ FORWARDS: Step = (
     "port_forwards",
     {"port_forwards": [{"bridge": "br0", "listen": "8080", "to_address": "10.77.0.101", "loopback": True}]},
 )
-MODULES: list[Step] = [*NETWORK[:-1], FORWARDS, NETWORK[-1]]
+NAT: Step = ("nat", {"nat": [{"bridge": "br0", "subnets": ["10.77.0.0/24", "fd00:77::/64"]}]})
+MODULES: list[Step] = [NETWORK[0], NAT, *NETWORK[1:-1], FORWARDS, NETWORK[-1]]
 LISTS: dict[str, Any] = {name: entries for _module, lists in MODULES for name, entries in lists.items()}
+
+# A dnsmasq that takes every configuration, and does not start.
+ONLY_TESTS = """#!/bin/sh
+case $* in *--test*) exec /usr/sbin/dnsmasq.real "$@" ;; esac
+exit 1
+"""
 
 
 @pytest.fixture
@@ -67,6 +74,31 @@ def test_a_kind_that_is_not_given_stays_and_one_that_is_empty_can_be_purged(host
 
 
 @pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("purge", [{"purge": True}, {"purge_bridges": ["br0", "br1"]}], ids=["all", "bridges"])
+def test_what_is_purged_together_goes_as_predicted(host: Host, staged: Staged, purge: dict[str, Any]) -> None:
+    without = look(host)
+    staged.run("resources", **LISTS)
+    none: dict[str, list[Any]] = {name: [] for name in LISTS}
+    predicted = staged.run("resources", **none, **purge, check=True)
+    assert staged.run("resources", **none, **purge)["diff"] == predicted["diff"] != []
+    assert look(host) == without
+
+
+@pytest.mark.usefixtures("clean")
+def test_what_was_done_before_a_failure_is_said(host: Host, staged: Staged) -> None:
+    dnsmasq = "/usr/sbin/dnsmasq"
+    host.run(f"mv {dnsmasq} {dnsmasq}.real && cat > {dnsmasq} && chmod +x {dnsmasq}", input=ONLY_TESTS)
+    try:
+        with pytest.raises(AssertionError, match="done before that: policies, nat, bridges, taps, port_forwards"):
+            staged.run("resources", **LISTS)
+        assert host.run("ip link show t0").ok
+    finally:
+        host.run(f"mv {dnsmasq}.real {dnsmasq}")
+    staged.run("resources", **LISTS)
+    assert host.run("systemctl is-active vmnet-dhcp@br0").ok
+
+
+@pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -75,9 +107,20 @@ def test_a_kind_that_is_not_given_stays_and_one_that_is_empty_can_be_purged(host
             "10.78.0.1",
             id="value",
         ),
-        pytest.param({"taps": [{"name": "t0", "colour": "red"}]}, "taps.colour", id="field"),
+        pytest.param(
+            {"taps": [{"name": "t0", "colour": "red"}]}, "Unsupported parameters for .* taps.colour", id="field"
+        ),
         pytest.param({"bridges": [{"mtu": 1400}]}, "name found in bridges", id="missing"),
         pytest.param({"taps": [{"name": "lo", "bridge": "br0"}]}, "lo", id="what the host has"),
+        pytest.param({"taps": [{"name": "t0", "bridge": "br9"}]}, "there is no bridge br9", id="what it needs"),
+        pytest.param(
+            {"nat": [{"bridge": "br0", "subnets": ["10.77.0.0/24"], "uplinks": ["eth9"]}]}, "eth9", id="uplink"
+        ),
+        pytest.param(
+            {"port_forwards": [{"bridge": "br0", "listen": "80", "to_address": "10.78.0.1"}]},
+            "10.78.0.1 is outside",
+            id="target",
+        ),
         pytest.param({"dhcp": ["br0"]}, "dhcp", id="no mapping"),
     ],
 )

@@ -25,7 +25,7 @@ _DNS, _DHCP, _DHCPV6, _TFTP = 53, 67, 547, 69
 _ANY = {4: ipaddress.ip_address("0.0.0.0"), 6: ipaddress.ip_address("::")}
 
 
-def require(request: Request, plan: Plan, _state: State) -> None:
+def require(request: Request, plan: Plan, state: State) -> None:
     """Raises HostError if dnsmasq is missing, or would not start with what is planned, or the kernel lacks something for it."""
     texts = {r.name: r.text for r in plan.after.values() if isinstance(r, File)}
     of_network = {bridge: Files(*(texts.get(path, "") for path in dnsmasq.paths(bridge))) for bridge in _touched(plan)}
@@ -40,7 +40,7 @@ def require(request: Request, plan: Plan, _state: State) -> None:
         if network:
             _require_directory(request, network)
             _require_ports(request, network)
-    tc.require(request, plan.only(ChecksumFix.kind))
+    tc.require(request, plan.only(ChecksumFix.kind), state)
 
 
 def _touched(plan: Plan) -> list[str]:

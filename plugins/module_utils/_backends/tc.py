@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from .._model.dhcp import ChecksumFix
 from .._model.errors import HostError
+from .._model.links import Bridge
+from .._model.resource import Key, State
 from .._plan.core import Plan, Request
 from .._render.dnsmasq import CHECKSUM_PREF, checksum_fix
 from .command import find, run
@@ -23,11 +25,11 @@ def read(bridges: Iterable[str]) -> list[ChecksumFix]:
     return [ChecksumFix(bridge) for bridge in bridges if os.path.exists(f"/sys/class/net/{bridge}") and _has_it(bridge)]
 
 
-def require(request: Request, plan: Plan) -> None:
+def require(request: Request, plan: Plan, state: State) -> None:
     """Raises HostError if a bridge is missing, or the kernel lacks what the filter is made of."""
     wanted = [fix.name for fix in plan.created if isinstance(fix, ChecksumFix)]
     for bridge in wanted:
-        if not os.path.exists(f"/sys/class/net/{bridge}"):
+        if Key(Bridge.kind, bridge) not in state and not os.path.exists(f"/sys/class/net/{bridge}"):
             raise HostError(
                 f"{request.at(bridge)}.checksum_fix: there is no interface {bridge} yet; tc needs the bridge, make it first"
             )

@@ -72,8 +72,10 @@ class Plan:
         return bool(self.removed or self.created or self.changed)
 
     def leads_to(self, state: State) -> State:
-        """What becomes of a host in this state; the plan may be about a part of it. What stays keeps its place in the order."""
-        return {**{key: r for key, r in state.items() if key in self.after or key not in self.before}, **self.after}
+        """What becomes of a host in this state. A plan may be about a part of it, and know less of that than there is to know."""
+        gone = self.before.keys() - self.after.keys()
+        made = {key: r for key, r in self.after.items() if self.before.get(key) != r}
+        return {**{key: r for key, r in state.items() if key not in gone}, **made}
 
     def pairs(self) -> Iterator[tuple[Resource | None, Resource | None]]:
         """(before, after) of everything that differs, in the order of the states."""

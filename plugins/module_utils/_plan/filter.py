@@ -15,6 +15,7 @@ from typing import Any, Callable
 
 from .._model import layout, net, port_forward
 from .._model.errors import HostError
+from .._model.links import Bridge
 from .._model.policy import forwarding_families
 from .._model.resource import Address, File, Interface, Key, Resource, State, Sysctl, Unit, by_key
 from .._model.ruleset import PROGRAM, Counter, Element, Program
@@ -209,6 +210,8 @@ def require_targets(request: Request, plan: Plan, host: State) -> None:
     for key in plan.after:
         if key.kind == Sysctl.kind and key.name.endswith("/route_localnet") and key not in host:
             bridge = key.name.split("/")[-2]
+            if Key(Bridge.kind, bridge) in host:
+                continue  # it comes in the same run
             port = min(e.parts[-1] for e in request.elements if e.bridge == bridge)
             raise HostError(f"{request.at(port)}.loopback: there is no bridge {bridge} yet; make it first")
 
@@ -243,7 +246,7 @@ def _set_parameters(before: dict[Key, Resource], after: dict[Key, Resource], rec
     found = [sysctls.parse(boot.text_of(before, path)) for path in layout.SYSCTLS.values()]
     settings = {name: setting for file in found for name, setting in file.items()}
     parameters = {key.name: r.value for key, r in before.items() if isinstance(r, Sysctl)}
-    for name in map(route_localnet, port_forward.from_loopback(elements)):
+    for name in map(route_localnet, sorted(port_forward.from_loopback(elements))):
         if name not in parameters and name not in settings:
             # An earlier task makes the bridge, with what is the kernel's default.
             before[Key(Sysctl.kind, name)] = Sysctl(name, "0")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Callable, Generic, Optional, TypeVar, cast
@@ -27,7 +28,7 @@ from .._model.links import (
     new_tap,
 )
 from .._model.mark import alias
-from .._model.resource import File, Key, Resource, State, Unit, fill
+from .._model.resource import File, Key, Resource, State, Sysctl, Unit, fill
 from .._render import batch, unmanaged, uplinks
 from . import boot
 from .core import Plan, Request
@@ -86,7 +87,8 @@ def _plan(request: Request, host: State, kind: _Kind[L]) -> tuple[dict[Key, Reso
         before[link.key] = seen
         if link.name in wanted:
             continue
-        if not (_is_ours(request, link, known) and (link.name in named or _is_purged(request, link))):
+        goes = _is_purged(request, link) or (link.name in known and _is_purged(request, known[link.name]))
+        if not (_is_ours(request, link, known) and (link.name in named or goes)):
             after[link.key] = seen
         elif link.adopted:
             after[link.key] = replace(seen, scope=None, adopted=False, **kind.released)
@@ -177,12 +179,29 @@ def _want_tap(request: Request, host: State, entry: Tap, live: Optional[Tap], ad
     return tap
 
 
+def without_bridges(plan: Plan, host: State) -> State:
+    """What the kernel makes of the rest of a host whose bridges go: their ports are nobody's, and begin anew with the usual flags."""
+    gone = {bridge.name for bridge in plan.only(Bridge.kind).removed}
+    if not gone:
+        return host
+    left: dict[Key, Resource] = {}
+    for key, r in host.items():
+        if isinstance(r, Tap) and r.bridge in gone:
+            left[key] = replace(r, bridge=None, vlan=None, **PORT_DEFAULTS)
+        elif isinstance(r, OtherLink) and r.master in gone:
+            left[key] = replace(r, master=None)
+        elif not (isinstance(r, Sysctl) and r.name.split("/")[-2] in gone):
+            left[key] = r
+    return left
+
+
 def require_bridges(request: Request, plan: Plan, host: State) -> None:
     """Raises HostError for a tap whose bridge is not there, has no room or does not filter the VLANs that are asked for.
 
     When only predicting, an earlier task may be going to make it.
     """
-    room = {link.name: MAX_PORTS - len(link.ports or ()) for link in host.values() if isinstance(link, Bridge)}
+    masters = Counter(getattr(link, "bridge", None) or getattr(link, "master", None) for link in host.values())
+    room = {link.name: MAX_PORTS - masters[link.name] for link in host.values() if isinstance(link, Bridge)}
     for old, new in plan.only(Tap.kind).pairs():
         for link, change in ((old, 1), (new, -1)):
             if isinstance(link, Tap) and link.bridge in room:

@@ -43,7 +43,7 @@ PORT_FORWARDS = Subject(
         "autostart": {"type": "bool", "default": True},
     },
     backends=(PACKET_FILTER, FORWARDING, SOCKETS),
-    looks_at=lambda request: [parameters([route_localnet(forward.bridge) for forward in request.entries])],
+    looks_at=lambda request: [parameters(sorted({route_localnet(forward.bridge) for forward in request.entries}))],
     parse=_parse,
     plan=plan_filter("port_forwards", replaces_listener),
     show=show_forwards,

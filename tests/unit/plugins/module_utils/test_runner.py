@@ -1,0 +1,197 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of several kinds: each is predicted on what those before it lead to, and what is predicted is what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff, _runner
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import entries
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import (
+    Interface,
+    Key,
+    Resource,
+    State,
+    Sysctl,
+)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import SYSCTLS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.bridges import BRIDGES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.nat import NAT
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.policies import POLICIES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.port_forwards import PORT_FORWARDS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps import TAPS
+from ansible_collections.tapestry.vmnet.tests.unit.support import applied, by_key
+
+SUBJECTS = (POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS)
+LOOPBACK = "net/ipv4/conf/{}/route_localnet"
+
+
+class Kernel:
+    """A host in memory that is read and changed as the backends do it."""
+
+    def __init__(self) -> None:
+        self.state: dict[Key, Resource] = by_key([Interface("eth0"), *(Sysctl(name, "0") for name in SYSCTLS)])
+
+    def read(self, _backends: Any) -> State:
+        bridges = [key.name for key in self.state if key.kind == "bridge"]
+        parameters = {LOOPBACK.format(bridge) for bridge in bridges}
+        for key in [key for key in self.state if key.name.endswith("/route_localnet") and key.name not in parameters]:
+            del self.state[key]
+        for name in sorted(parameters):
+            self.state.setdefault(Key("sysctl", name), Sysctl(name, "0"))
+        return dict(self.state)
+
+    def apply(self, plan: Plan, _backends: Any) -> None:
+        self.state = applied(self.state, plan)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    return a_kernel(monkeypatch)
+
+
+def a_kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    made = Kernel()
+    monkeypatch.setattr(_runner.host, "read", made.read)
+    monkeypatch.setattr(_runner.host, "apply", made.apply)
+    return made
+
+
+def network(number: int, *, taps: int = 0, forwards: bool = False) -> dict[str, list[dict[str, Any]]]:
+    bridge, subnet = f"br{number}", f"10.{number}.0"
+    forward = {"bridge": bridge, "listen": f"80{number}", "to_address": f"{subnet}.9", "loopback": True}
+    return {
+        "policies": [{"bridge": bridge, "subnets": [f"{subnet}.0/24"], "mode": "nat"}],
+        "nat": [{"bridge": bridge, "subnets": [f"{subnet}.0/24"]}],
+        "bridges": [{"name": bridge, "addresses": [f"{subnet}.1/24"]}],
+        "taps": [{"name": f"t{number}.{tap}", "bridge": bridge, "isolated": True} for tap in range(taps)],
+        "port_forwards": [forward] if forwards else [],
+    }
+
+
+def together(networks: Iterable[dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    made: dict[str, list[Any]] = {subject.option: [] for subject in SUBJECTS}
+    for each in networks:
+        for kind, listed in each.items():
+            made[kind] += listed
+    return made
+
+
+def parts(lists: dict[str, list[Any]], **options: Any) -> list[Any]:
+    state = options.get("state", "present")
+    found = []
+    for subject in SUBJECTS:
+        parsed = tuple(subject.parse(entries(lists[subject.option], subject.option, subject.key), state == "present"))
+        request = Request(parsed, machine_id="m", option=subject.option, **options)
+        found.append(_runner._Part(replace(subject, afterwards=lambda _plan: None), request, ()))
+    return found if state == "present" else found[::-1]
+
+
+def shown(steps: Iterable[Any]) -> list[Any]:
+    return [section for step in steps for section in _diff.render(step.plan)]
+
+
+def run(kernel: Kernel, lists: dict[str, list[Any]], **options: Any) -> list[Any]:
+    """What is shown, which is the same in check mode; a second run has nothing to do."""
+    wanted = parts(lists, **options)
+    predicted = _runner._predict(wanted, kernel.read(()))
+    done = _runner._carry_out(predicted, ())
+    assert shown(done) == shown(predicted)
+    assert not any(step.plan for step in _runner._predict(wanted, kernel.read(())))
+    return shown(done)
+
+
+NETWORKS = st.dictionaries(
+    st.integers(1, 3), st.builds(dict, taps=st.integers(0, 2), forwards=st.booleans()), max_size=3
+).map(lambda each: together(network(number, **given) for number, given in each.items()))
+
+
+@given(lists=st.lists(NETWORKS, min_size=2, max_size=3), purge=st.booleans())
+def test_what_is_predicted_is_done(lists: list[dict[str, list[Any]]], purge: bool) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        kernel = a_kernel(monkeypatch)
+        begin = kernel.read(())
+        for wanted in lists:
+            run(kernel, wanted, purge=purge)
+        everything = together(network(number, taps=2, forwards=True) for number in (1, 2, 3))
+        run(kernel, everything, state="absent")
+        assert kernel.read(()) == begin
+
+
+@pytest.mark.parametrize("options", [{"purge": True}, {"purge_bridges": ("br1",)}])
+def test_a_bridge_and_its_taps_are_purged_together(kernel: Kernel, options: dict[str, Any]) -> None:
+    begin = kernel.read(())
+    run(kernel, network(1, taps=2, forwards=True))
+    assert run(kernel, together([]), **options)
+    assert kernel.read(()) == begin
+
+
+def test_a_run_with_nothing_to_do_leads_to_the_host_as_it_is(kernel: Kernel) -> None:
+    lists = network(1, taps=2, forwards=True)
+    run(kernel, lists)
+    state = kernel.read(())
+    for step in _runner._predict(parts(lists), state):
+        assert step.state == state
+        assert step.plan.leads_to(state) == state
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(
+            {"nat": [{"bridge": "br1", "subnets": ["10.1.0.0/24"], "uplinks": ["eth9"]}]}, "eth9", id="uplink"
+        ),
+        pytest.param({"taps": [{"name": "t0", "bridge": "br9"}]}, "there is no bridge br9", id="bridge"),
+        pytest.param(
+            {"taps": [{"name": f"t{n}", "bridge": "br1"} for n in range(1024)]}, "more than 1023 ports", id="room"
+        ),
+        pytest.param(
+            {"port_forwards": [{"bridge": "br1", "listen": "80", "to_address": "10.2.0.1"}]}, "is outside", id="target"
+        ),
+        pytest.param(
+            {"port_forwards": [{"bridge": "br9", "listen": "80", "to_address": "10.2.0.1"}]}, "no network", id="network"
+        ),
+    ],
+)
+def test_what_is_missing_for_any_kind_is_found_before_the_first_change(
+    kernel: Kernel, change: dict[str, Any], says: str
+) -> None:
+    begin = kernel.read(())
+    with pytest.raises(HostError, match=says):
+        run(kernel, {**network(1), **change})
+    assert kernel.read(()) == begin
+
+
+def test_a_run_that_fails_halfway_says_what_it_has_done(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(plan: Plan, backends: Any) -> None:
+        if plan.only("tap"):
+            raise HostError("no more taps")
+        kernel.apply(plan, backends)
+
+    monkeypatch.setattr(_runner.host, "apply", apply)
+    predicted = _runner._predict(parts(network(1, taps=1)), kernel.read(()))
+    with pytest.raises(
+        _runner._HalfwayError, match=r"^no more taps; done before that: policies, nat, bridges$"
+    ) as failed:
+        _runner._carry_out(predicted, ())
+    told = _runner._difference(failed.value.done)
+    assert told == {"changed": True, "diff": shown(predicted[:3])}
+
+
+def test_a_run_that_fails_at_once_has_done_nothing(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(_plan: Plan, _backends: Any) -> None:
+        raise HostError("no")
+
+    monkeypatch.setattr(_runner.host, "apply", apply)
+    with pytest.raises(HostError, match=r"^no$"):
+        run(kernel, network(1))
