@@ -59,11 +59,12 @@ class Change:
 class Subject:
     """What a module manages, the parts of the host that this is about, and the pure functions that know how.
 
-    ``entry`` is the argument specification of an entry of ``option``, and ``key`` its field that tells it from the others. ``parse`` turns the
-    entries, which are to be there or not, into dataclasses (raises InputError); ``looks_at`` is what else has to be known of the host because of them;
-    ``plan`` turns them and the state of the host into a plan (raises HostError); ``require`` says what is missing on the host for the plan to be
-    applied now; ``follows`` what else becomes of the state that the plan leads to; ``show`` is the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied;
-    ``warnings`` are about the state that was found; ``change`` carries the plan out; ``also`` is returned beside the list, about the state that was found.
+    ``entry`` is the argument specification of an entry of ``option``, and ``key`` its field that tells it from the others. ``parse``
+    turns the entries, which are to be there or not, into dataclasses (raises InputError); ``looks_at`` is what else has to be known of
+    the host because of them; ``plan`` turns them and the state of the host into a plan (raises HostError); ``require`` says what is
+    missing on the host for the plan to be applied now; ``follows`` what else becomes of the state that the plan leads to; ``show`` is
+    the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied; ``warnings`` are about the state that
+    was found; ``change`` carries the plan out; ``also`` is returned beside the list, about the state that was found.
     """
 
     option: str
