@@ -276,11 +276,17 @@ def _request(module: AnsibleModule, subject: Subject) -> Request:
         state=given["state"],
         purge=given["purge"],
         purge_bridges=tuple(given["purge_bridges"]),
+        staying_bridges=_staying_bridges(given),
         persistent=given["persistent"],
         systemd=systemd.is_running() if manager == "auto" else manager == "systemd",
         machine_id=host.machine_id(),
         option=subject.option,
     )
+
+
+def _staying_bridges(given: Mapping[str, Any]) -> Optional[frozenset[str]]:
+    purges = given["purge"] and given.get("bridges") is not None
+    return frozenset(bridge["name"] for bridge in given["bridges"]) if purges else None
 
 
 def _respawn_where_pyroute2_is(module: AnsibleModule) -> None:

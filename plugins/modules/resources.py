@@ -15,7 +15,11 @@ description:
     the opposite one.
   - It is one module run in place of up to six, and looks at the host once where nothing is to be done. The roles are made of it.
   - All entries are checked before the first change, each kind on what those before it are going to leave behind, so a tap finds the bridge
-    that is yet to be made. In check mode this is what is shown.
+    that is yet to be made. In check mode this is what is shown. What the host lacks for them is refused before the first change, too,
+    but not in check mode, as an earlier task may be going to bring it.
+  - Uplinks have to be there before, also where O(bridges) would make them.
+  - With O(purge) a network's policy goes before its bridge does, so that until then nothing keeps its guests from what the host
+    forwards. With O(state=absent) the bridge goes first.
   - Should it fail after some kinds were changed nevertheless, it names them and returns their difference.
 version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
@@ -118,11 +122,12 @@ dhcp:
   elements: dict
 """
 
-import os
 from dataclasses import replace
+from glob import glob
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
 from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, listed, run
@@ -140,23 +145,24 @@ SUBJECTS = (POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS, DHCP)
 def check_entries(module: AnsibleModule, subject: Subject) -> None:
     """As its own module does: its documentation is there, so its specification is not repeated here."""
     checked = ArgumentSpecValidator(listed(subject)).validate({subject.option: module.params[subject.option]})
-    unknown = f"Unsupported parameters for ({module._name}) module: " if checked.unsupported_parameters else ""
-    if checked.error_messages:
-        module.fail_json(msg=f"{unknown}{checked.error_messages[0]}")
+    for error in checked.errors.errors[:1]:  # as any module does
+        unknown = f"Unsupported parameters for ({module._name}) module: " if isinstance(error, UnsupportedError) else ""
+        module.fail_json(msg=f"{unknown}{error.msg}")
     module.params.update(checked.validated_parameters)
 
 
 def port_forwards(module: AnsibleModule) -> Subject:
-    """Without any, now and before, no connection is to be forgotten, which is what pyroute2 is for."""
-    records = [f"{root}/{module.params['scope']}/port_forwards.nft" for root in layout.ROOTS]
-    some = bool(module.params["port_forwards"]) or any(map(os.path.exists, records))
+    """Without any, now and before, of whatever scope, no connection is to be forgotten, which is what pyroute2 is for."""
+    some = bool(module.params["port_forwards"]) or any(glob(f"{root}/*/port_forwards.nft") for root in layout.ROOTS)
     return PORT_FORWARDS if some else replace(PORT_FORWARDS, needs_pyroute2=False)
 
 
 def main() -> None:
     lists = {subject.option: {"type": "list", "elements": "dict"} for subject in SUBJECTS}
-    module = AnsibleModule(common_options(lists), supports_check_mode=True, required_one_of=[list(lists)])
+    module = AnsibleModule(common_options(lists), supports_check_mode=True)
     subjects = [subject for subject in SUBJECTS if module.params[subject.option] is not None]
+    if not subjects:
+        module.fail_json(msg=f"one of the following is required: {', '.join(lists)}")
     for subject in subjects:
         check_entries(module, subject)
     subjects = [port_forwards(module) if subject is PORT_FORWARDS else subject for subject in subjects]

@@ -84,6 +84,31 @@ def test_what_is_purged_together_goes_as_predicted(host: Host, staged: Staged, p
     assert look(host) == without
 
 
+def renamed(lists: dict[str, list[Any]], name: str) -> dict[str, list[Any]]:
+    """The same networks, the first one with another name."""
+    return {kind: [{k: name if v == "br0" else v for k, v in e.items()} for e in each] for kind, each in lists.items()}
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("mode", ["isolated", "nat"])
+def test_a_network_that_takes_another_name_keeps_its_addresses(host: Host, staged: Staged, mode: str) -> None:
+    """Whether guests get out or not: its old server has the ports of the new one, and the host has its addresses elsewhere."""
+    none: dict[str, list[Any]] = {name: [] for name in LISTS}
+    policies = [{**policy, "mode": mode} for policy in LISTS["policies"]]
+    lists = {**LISTS, "policies": policies, **({} if mode == "nat" else {"nat": [], "port_forwards": []})}
+    try:
+        staged.run("resources", **lists, purge=True)
+        predicted = staged.run("resources", **renamed(lists, "lan"), purge=True, check=True)
+        assert staged.run("resources", **renamed(lists, "lan"), purge=True)["diff"] == predicted["diff"] != []
+        assert not staged.run("resources", **renamed(lists, "lan"), purge=True)["changed"]
+        assert host.run("ip -4 -o addr show dev lan").stdout.split()[3] == "10.77.0.1/24"
+        assert not host.run("ip link show br0", check=False).ok
+        listening = host.run("ss -Hlntup sport = 53").stdout
+        assert "10.77.0.1" in listening and host.run("systemctl is-active vmnet-dhcp@lan").ok
+    finally:
+        staged.run("resources", **none, purge=True)
+
+
 @pytest.mark.usefixtures("clean")
 def test_what_was_done_before_a_failure_is_said(host: Host, staged: Staged) -> None:
     dnsmasq = "/usr/sbin/dnsmasq"
@@ -122,6 +147,12 @@ def test_what_was_done_before_a_failure_is_said(host: Host, staged: Staged) -> N
             id="target",
         ),
         pytest.param({"dhcp": ["br0"]}, "dhcp", id="no mapping"),
+        pytest.param(
+            {"taps": [{"name": "t0", "colour": "red"}, {"bridge": "br0"}]},
+            "(?<!module: )missing required arguments: name found in taps",
+            id="field and missing",
+        ),
+        pytest.param(dict.fromkeys(LISTS), "one of the following is required: policies, nat, ", id="none"),
     ],
 )
 def test_what_is_wrong_in_any_list_is_said_before_the_first_change(

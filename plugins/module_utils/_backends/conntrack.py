@@ -19,7 +19,7 @@ try:
     from pyroute2.netlink.exceptions import NetlinkError
     from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 except ImportError:
-    pass  # the runner has refused or respawned before anything here is called
+    IPRoute = None  # where the runner knew of forwards it has refused or respawned before anything here is called
 
 from .._model.errors import HostError
 from .._plan.core import Plan
@@ -36,6 +36,10 @@ def forget(plan: Plan) -> None:
     ports = changed_ports(plan)
     if not ports:
         return
+    if IPRoute is None:
+        raise HostError(
+            "pyroute2 is not installed, so connections that are open go on as before; its package is python3-pyroute2"
+        )
     before, after = Forwards(plan.before, ports), Forwards(plan.after, ports)
     local = _local_addresses()
     for family in sorted({family for family, _protocol, _port in ports}):

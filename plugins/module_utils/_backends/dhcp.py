@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator
 
 from .._model import layout
-from .._model.dhcp import ChecksumFix, Daemon, HeldLease, Leases
+from .._model.dhcp import Daemon, HeldLease, Leases
+from .._model.links import ChecksumFix
 from .._model.resource import File, Resource, State, Unit
 from .._plan.core import Plan
 from .._render.dnsmasq import NAMES

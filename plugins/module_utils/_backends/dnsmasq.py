@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .._model import layout
-from .._model.dhcp import ChecksumFix, Daemon, DhcpNetwork, fingerprint
+from .._model.dhcp import Daemon, DhcpNetwork, fingerprint
 from .._model.errors import HostError
+from .._model.links import ChecksumFix
 from .._model.net import Address
 from .._model.resource import File, State, Unit
 from .._plan.core import Plan, Request
@@ -35,11 +36,12 @@ def require(request: Request, plan: Plan, state: State) -> None:
             tested = run([program, "--test", "--conf-file=-"], stdin=dnsmasq.for_test(own), check=False)
             if tested.returncode != 0:
                 raise HostError(f"{request.at(bridge)}: dnsmasq refuses: {tested.stderr.strip()}")
+    going = {_pid(bridge) for bridge in _stopped(plan)}
     for bridge in _started(plan):
         network = dnsmasq.parse(bridge, of_network[bridge]) if bridge in of_network else None
         if network:
             _require_directory(request, network)
-            _require_ports(request, network)
+            _require_ports(request, network, going)
     tc.require(request, plan.only(ChecksumFix.kind), state)
 
 
@@ -59,21 +61,35 @@ def _started(plan: Plan) -> list[str]:
     return [bridge for bridge in found if bridge]
 
 
+def _stopped(plan: Plan) -> list[str]:
+    """The networks of which the server goes. It is stopped before another one is started."""
+    found = [
+        r.name if isinstance(r, Daemon) else layout.dhcp_network(r.name)
+        for r in plan.only(Unit.kind, Daemon.kind).removed
+    ]
+    return [bridge for bridge in found if bridge]
+
+
+def _pid(bridge: str) -> str:
+    return files.read_foreign(f"{layout.DHCP_LOADED}/{bridge}/pid").strip()
+
+
 def _require_directory(request: Request, network: DhcpNetwork) -> None:
     root = network.boot.tftp_root if network.boot else None
     if root and not os.path.isdir(root):
         raise HostError(f"{request.at(network.bridge)}.boot.tftp_root: there is no directory {root} on this host")
 
 
-def _require_ports(request: Request, network: DhcpNetwork) -> None:
-    own = files.read_foreign(f"{layout.DHCP_LOADED}/{network.bridge}/pid").strip()
+def _require_ports(request: Request, network: DhcpNetwork, going: set[str]) -> None:
+    """``going``: the processes that have stopped by then."""
+    leave = tuple(f" (pid {pid})" for pid in {_pid(network.bridge), *going})
     for protocol, address, port, shared in _sockets(network):
         if not sockets.is_taken(protocol, address, port, shared):
             continue
         holders = {found.process for found in sockets.read() if found.listens_on(protocol, address, port)}
-        others = sorted(process for process in holders if not process.endswith(f" (pid {own})"))
+        others = sorted(process for process in holders if not process.endswith(leave))
         if holders and not others:
-            continue  # it goes when it is restarted
+            continue
         who = " and ".join(others)
         raise HostError(
             f"{request.at(network.bridge)}: {protocol} port {port} of {'all addresses' if address.is_unspecified else address} "

@@ -9,9 +9,8 @@ import json
 import os
 from collections.abc import Iterable
 
-from .._model.dhcp import ChecksumFix
 from .._model.errors import HostError
-from .._model.links import Bridge
+from .._model.links import Bridge, ChecksumFix
 from .._model.resource import Key, State
 from .._plan.core import Plan, Request
 from .._render.dnsmasq import CHECKSUM_PREF, checksum_fix

@@ -338,16 +338,6 @@ class Daemon(Resource):
     reloaded_with: str = ""
 
 
-@dataclass(frozen=True)
-class ChecksumFix(Resource):
-    """The filter on the bridge ``name`` that completes the UDP checksums of DHCP answers. It goes with the bridge."""
-
-    kind: ClassVar[str] = "checksum fix"
-
-    def lines(self) -> list[str]:
-        return ["UDP checksums to port 68 are completed"]
-
-
 def parse_networks(entries: Iterable[Fields], complete: bool = True) -> list[DhcpNetwork]:
     """The entries of one host. Raises InputError for two on one bridge."""
     networks = [(entry, DhcpNetwork.parse(entry, complete)) for entry in entries]

@@ -246,6 +246,16 @@ class Manager(Resource):
 PORT_DEFAULTS: Mapping[str, Any] = {"isolated": False, "learning": True, "unicast_flood": True, "hairpin": False}
 
 
+@dataclass(frozen=True)
+class ChecksumFix(Resource):
+    """The filter on the bridge ``name`` that completes the UDP checksums of DHCP answers. It goes with the bridge."""
+
+    kind: ClassVar[str] = "checksum fix"
+
+    def lines(self) -> list[str]:
+        return ["UDP checksums to port 68 are completed"]
+
+
 def can_become(old: Tap, new: Tap) -> bool:
     """The kernel fixes the number of queues when the device is made, and can replace an owner or a group but not take it away."""
     taken_away = any(getattr(old, name) is not None and getattr(new, name) is None for name in ("owner", "group"))

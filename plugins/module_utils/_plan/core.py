@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from .._model import layout
 from .._model.resource import Key, Resource, State
@@ -23,6 +23,8 @@ class Request:
     state: str = "present"
     purge: bool = False
     purge_bridges: tuple[str, ...] = ()
+    # Where the same run purges bridges, too: those that it leaves.
+    staying_bridges: Optional[frozenset[str]] = None
     persistent: bool = True
     systemd: bool = True
     machine_id: str = ""

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any, Optional, TypeVar
 
 from .._model import layout
-from .._model.dhcp import ChecksumFix, Daemon, DhcpNetwork, HeldLease, Leases, Reservation, fingerprint
+from .._model.dhcp import Daemon, DhcpNetwork, HeldLease, Leases, Reservation, fingerprint
 from .._model.errors import HostError
 from .._model.lease import Lease
+from .._model.links import ChecksumFix
 from .._model.resource import File, Key, Resource, State, Unit
 from .._render import dhcp_unit, dnsmasq
 from .._render.dnsmasq import Files

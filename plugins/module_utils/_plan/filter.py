@@ -83,7 +83,7 @@ def plan_filter(module: str, replaces: Replaces) -> Callable[[Request, State], P
             ]
         wanted = list(request.elements) if request.present else []
         _refuse_conflicts(request, wanted, [e for elements in records.values() for e in elements])
-        _refuse_own_addresses(request, wanted, known_bridges, host)
+        _refuse_own_addresses(request, wanted, known_bridges | _going_bridges(request, host), host)
         _refuse_taken(request, [e for e in wanted if _identity(e) not in known], host)
         for entry in request.entries if request.present else ():
             records[f"{request.root(entry)}/{request.scope}/{module}.nft"] += entry.elements(request.scope)
@@ -153,6 +153,13 @@ def _refuse_conflicts(request: Request, wanted: list[Element], kept: list[Elemen
             if second not in named:
                 (wide, first), (narrow, second) = (narrow, second), (wide, first)
             raise HostError(f"{request.at(second)}.subnets: {narrow} overlaps {wide} of {first}")
+
+
+def _going_bridges(request: Request, host: State) -> set[str]:
+    """Those that the same run removes later on, with the addresses that the host has on them."""
+    stays = request.staying_bridges
+    own = (r.name for r in host.values() if isinstance(r, Bridge) and r.scope == request.scope)
+    return set() if stays is None else {name for name in own if name not in stays}
 
 
 def _refuse_own_addresses(request: Request, wanted: list[Element], known_bridges: set[str], host: State) -> None:

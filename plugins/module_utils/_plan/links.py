@@ -18,6 +18,7 @@ from .._model.links import (
     MAX_PORTS,
     PORT_DEFAULTS,
     Bridge,
+    ChecksumFix,
     Manager,
     OtherLink,
     Tap,
@@ -179,20 +180,40 @@ def _want_tap(request: Request, host: State, entry: Tap, live: Optional[Tap], ad
     return tap
 
 
-def without_bridges(plan: Plan, host: State) -> State:
-    """What the kernel makes of the rest of a host whose bridges go: their ports are nobody's, and begin anew with the usual flags."""
-    gone = {bridge.name for bridge in plan.only(Bridge.kind).removed}
-    if not gone:
+def with_bridges(plan: Plan, host: State) -> State:
+    """What the kernel makes of the rest of a host whose bridges go or change.
+
+    The ports of those that go are nobody's, and begin anew with the usual flags. Where a bridge begins to filter VLANs, or has
+    another one for frames without a tag, its ports are in that one, unless they were given others.
+    """
+    bridges = plan.only(Bridge.kind)
+    gone = {bridge.name for bridge in bridges.removed}
+    changed = {new.name: new for _old, new in bridges.changed if isinstance(new, Bridge)}
+    if not gone and not changed:
         return host
     left: dict[Key, Resource] = {}
     for key, r in host.items():
         if isinstance(r, Tap) and r.bridge in gone:
             left[key] = replace(r, bridge=None, vlan=None, **PORT_DEFAULTS)
+        elif isinstance(r, Tap) and r.bridge in changed:
+            left[key] = replace(r, vlan=_vlan_on(changed[r.bridge], r))
         elif isinstance(r, OtherLink) and r.master in gone:
             left[key] = replace(r, master=None)
-        elif not (isinstance(r, Sysctl) and r.name.split("/")[-2] in gone):
+        elif not _goes_with(r, gone):
             left[key] = r
     return left
+
+
+def _vlan_on(bridge: Bridge, tap: Tap) -> Optional[Vlan]:
+    if not bridge.vlan_filtering:
+        return None
+    return tap.vlan if tap.vlan and not tap.vlan.usual else Vlan(bridge.vlan_default_pvid or 0, usual=True)
+
+
+def _goes_with(r: Resource, bridges: set[str]) -> bool:
+    """Whether the kernel removes it together with one of the bridges."""
+    parameter_of = r.name.split("/")[-2] if isinstance(r, Sysctl) else None
+    return parameter_of in bridges or (isinstance(r, ChecksumFix) and r.name in bridges)
 
 
 def require_bridges(request: Request, plan: Plan, host: State) -> None:
@@ -200,7 +221,7 @@ def require_bridges(request: Request, plan: Plan, host: State) -> None:
 
     When only predicting, an earlier task may be going to make it.
     """
-    masters = Counter(getattr(link, "bridge", None) or getattr(link, "master", None) for link in host.values())
+    masters = Counter(_bridge_of(link) for link in host.values())
     room = {link.name: MAX_PORTS - masters[link.name] for link in host.values() if isinstance(link, Bridge)}
     for old, new in plan.only(Tap.kind).pairs():
         for link, change in ((old, 1), (new, -1)):
@@ -217,6 +238,13 @@ def require_bridges(request: Request, plan: Plan, host: State) -> None:
             )
         if bridge and entry.vlan and not bridge.vlan_filtering:
             raise HostError(f"{at}.vlan: {bridge.name} does not filter VLANs; give it vlan_filtering: true first")
+
+
+def _bridge_of(link: Resource) -> Optional[str]:
+    """Whose port it is, if it is a port at all."""
+    if isinstance(link, Tap):
+        return link.bridge
+    return link.master if isinstance(link, OtherLink) else None
 
 
 def show_links(kind: type[L]) -> Callable[[Request, State], list[dict[str, Any]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._backends.links import LINKS
 from .._model.fields import Fields, refuse_duplicates
 from .._model.links import Bridge
-from .._plan.links import plan_bridges, require_no_uplinks, show_links, without_bridges
+from .._plan.links import plan_bridges, require_no_uplinks, show_links, with_bridges
 from .._runner import Subject
 
 
@@ -43,5 +43,5 @@ BRIDGES = Subject(
     plan=plan_bridges,
     show=show_links(Bridge),
     require=require_no_uplinks,
-    follows=without_bridges,
+    follows=with_bridges,
 )

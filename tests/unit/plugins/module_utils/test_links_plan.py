@@ -17,6 +17,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layou
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
     Bridge,
+    ChecksumFix,
     Manager,
     OtherLink,
     Tap,
@@ -27,12 +28,13 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import File, State, Unit, by_key, fill
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan import boot
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Request
+from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.links import (
     plan_bridges,
     plan_taps,
     require_bridges,
     show_links,
+    with_bridges,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._render import batch
 from ansible_collections.tapestry.vmnet.tests.unit.support import (
@@ -752,3 +754,31 @@ def test_what_brings_back_at_boot_comes_last_where_records_of_before_were_left_w
     assert [r.name for r in plan.created] == [layout.RESTORE]
     service, rest = boot.apart(plan)
     assert not service and rest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "before", "after"),
+    [
+        ({}, {"vlan_filtering": True}, None, Vlan(1)),
+        ({}, {"vlan_filtering": True, "vlan_default_pvid": 0}, None, Vlan()),
+        ({"vlan_filtering": True}, {"vlan_filtering": True, "vlan_default_pvid": 7}, Vlan(1, usual=True), Vlan(7)),
+        ({"vlan_filtering": True}, {"vlan_filtering": True, "vlan_default_pvid": 7}, Vlan(5), Vlan(5)),
+        ({"vlan_filtering": True}, {}, Vlan(5), None),
+    ],
+    ids=["on", "on, in none", "another", "another, but it was given one", "off"],
+)
+def test_the_vlans_of_ports_follow_their_bridge(
+    old: dict[str, Any], new: dict[str, Any], before: Vlan | None, after: Vlan | None
+) -> None:
+    tap, elsewhere = (replace(new_tap(name, 1500, MACHINE), bridge=on) for name, on in (("t0", "br0"), ("t1", "br1")))
+    was, will = (replace(new_bridge("br0", MACHINE), **values) for values in (old, new))
+    found = by_key([was, replace(tap, vlan=before), elsewhere])
+    left = with_bridges(Plan(by_key([was]), by_key([will])), {**found, **by_key([will])})
+    assert left[tap.key] == replace(tap, vlan=after)
+    assert left[elsewhere.key] == elsewhere
+
+
+def test_what_is_attached_to_a_bridge_goes_with_it() -> None:
+    bridge = new_bridge("br0", MACHINE)
+    fixes = ChecksumFix("br0"), ChecksumFix("br1")
+    assert with_bridges(Plan(by_key([bridge]), {}), by_key(fixes)) == by_key(fixes[1:])

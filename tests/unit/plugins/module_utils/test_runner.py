@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff, _runner
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import entries
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import (
+    Address,
     Interface,
     Key,
     Resource,
@@ -47,6 +49,13 @@ class Kernel:
         parameters = {LOOPBACK.format(bridge) for bridge in bridges}
         for key in [key for key in self.state if key.name.endswith("/route_localnet") and key.name not in parameters]:
             del self.state[key]
+        for key in [key for key in self.state if key.kind == Address.kind]:
+            del self.state[key]
+        bridges_of = (r for r in list(self.state.values()) if isinstance(r, Bridge))
+        addresses = [
+            f"{bridge.name} {cidr.partition('/')[0]}" for bridge in bridges_of for cidr in bridge.addresses or ()
+        ]
+        self.state.update(by_key(map(Address, addresses)))
         for name in sorted(parameters):
             self.state.setdefault(Key("sysctl", name), Sysctl(name, "0"))
         return dict(self.state)
@@ -67,8 +76,8 @@ def a_kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return made
 
 
-def network(number: int, *, taps: int = 0, forwards: bool = False) -> dict[str, list[dict[str, Any]]]:
-    bridge, subnet = f"br{number}", f"10.{number}.0"
+def network(number: int, *, taps: int = 0, forwards: bool = False, bridge: str = "") -> dict[str, list[dict[str, Any]]]:
+    bridge, subnet = bridge or f"br{number}", f"10.{number}.0"
     forward = {"bridge": bridge, "listen": f"80{number}", "to_address": f"{subnet}.9", "loopback": True}
     return {
         "policies": [{"bridge": bridge, "subnets": [f"{subnet}.0/24"], "mode": "nat"}],
@@ -93,6 +102,8 @@ def parts(lists: dict[str, list[Any]], **options: Any) -> list[Any]:
     for subject in SUBJECTS:
         parsed = tuple(subject.parse(entries(lists[subject.option], subject.option, subject.key), state == "present"))
         request = Request(parsed, machine_id="m", option=subject.option, **options)
+        bridges = frozenset(bridge["name"] for bridge in lists["bridges"])
+        request = replace(request, staying_bridges=bridges if request.purge else None)
         found.append(_runner._Part(replace(subject, afterwards=lambda _plan: None), request, ()))
     return found if state == "present" else found[::-1]
 
@@ -134,6 +145,46 @@ def test_a_bridge_and_its_taps_are_purged_together(kernel: Kernel, options: dict
     run(kernel, network(1, taps=2, forwards=True))
     assert run(kernel, together([]), **options)
     assert kernel.read(()) == begin
+
+
+def host_only(bridge: str) -> dict[str, list[dict[str, Any]]]:
+    """Nothing but its policy is recorded of such a network in the packet filter."""
+    lists = network(1, taps=1, bridge=bridge)
+    return {**lists, "policies": [{**policy, "mode": "isolated"} for policy in lists["policies"]], "nat": []}
+
+
+def nat(bridge: str) -> dict[str, list[dict[str, Any]]]:
+    return network(1, taps=1, forwards=True, bridge=bridge)
+
+
+@pytest.mark.parametrize("profile", [host_only, nat])
+def test_a_network_takes_another_name(kernel: Kernel, profile: Callable[[str], dict[str, list[Any]]]) -> None:
+    run(kernel, profile("br1"), purge=True)
+    run(kernel, profile("lan"), purge=True)
+    assert [key.name for key in kernel.state if key.kind == Bridge.kind] == ["lan"]
+
+
+def test_a_network_takes_another_name_after_a_run_that_was_killed(kernel: Kernel) -> None:
+    run(kernel, host_only("br1"), purge=True)
+    policies, *_rest = _runner._predict(parts(host_only("lan"), purge=True), kernel.read(()))
+    kernel.apply(policies.plan, ())
+    run(kernel, host_only("lan"), purge=True)
+
+
+def test_an_address_on_a_bridge_that_stays_is_refused(kernel: Kernel) -> None:
+    lists = network(1)
+    run(kernel, {**lists, "policies": [], "nat": []}, purge=True)
+    other = network(1, bridge="lan")["policies"]
+    with pytest.raises(HostError, match=r"the host has 10\.1\.0\.1 on br1"):
+        run(kernel, {**lists, "policies": other, "nat": []}, purge=True)
+
+
+def test_forwards_take_no_room_on_a_bridge(kernel: Kernel) -> None:
+    lists = network(1, taps=500)
+    lists["port_forwards"] = [{"bridge": "br1", "listen": "5000-5599", "to_address": "10.1.0.9"}]
+    run(kernel, lists)
+    lists["taps"].append({"name": "more", "bridge": "br1"})
+    assert run(kernel, lists)
 
 
 def test_a_run_with_nothing_to_do_leads_to_the_host_as_it_is(kernel: Kernel) -> None:
