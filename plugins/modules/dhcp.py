@@ -21,7 +21,8 @@ description:
   - What a reservation gave is taken back when it goes. The guest asks again when half of its lease time is over.
   - The bridge need not be there yet; the server waits for it.
   - A port that somebody else has is reported before anything changes, with the process that has it.
-  - For each new lease, the server writes all of them to the disk. Two thousand guests that come at forty a second all get theirs.
+  - For each new lease, the server writes all of them to the disk, which decides how many new guests it can serve in a second. A guest that
+    is not answered asks again; two thousand that come at once all get theirs.
 version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:

@@ -15,7 +15,7 @@ from .._model.dhcp import Daemon, DhcpNetwork, fingerprint
 from .._model.errors import HostError
 from .._model.links import ChecksumFix
 from .._model.net import Address
-from .._model.resource import File, State, Unit
+from .._model.resource import File, Resource, State, Unit
 from .._plan.core import Plan, Request
 from .._render import dnsmasq
 from .._render.dnsmasq import NAMES, Files
@@ -57,17 +57,18 @@ def _started(plan: Plan) -> list[str]:
     found = []
     for old, new in plan.only(Unit.kind, Daemon.kind).pairs():
         if isinstance(new, (Unit, Daemon)) and getattr(old, "started_with", None) != new.started_with:
-            found.append(new.name if isinstance(new, Daemon) else layout.dhcp_network(new.name))
+            found.append(_network_of(new))
     return [bridge for bridge in found if bridge]
 
 
 def _stopped(plan: Plan) -> list[str]:
     """The networks of which the server goes. It is stopped before another one is started."""
-    found = [
-        r.name if isinstance(r, Daemon) else layout.dhcp_network(r.name)
-        for r in plan.only(Unit.kind, Daemon.kind).removed
-    ]
+    found = map(_network_of, plan.only(Unit.kind, Daemon.kind).removed)
     return [bridge for bridge in found if bridge]
+
+
+def _network_of(server: Resource) -> str:
+    return server.name if isinstance(server, Daemon) else layout.dhcp_network(server.name)
 
 
 def _pid(bridge: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends import conntrack
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import State, by_key
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.flows import Flow, Forwards, changed_ports, is_stale
@@ -61,3 +63,10 @@ def test_a_flow_is_forgotten_if_it_would_go_elsewhere_now(
     plan = Plan(state(*before), state(*after))
     ports = changed_ports(plan)
     assert is_stale(of, Forwards(plan.before, ports), Forwards(plan.after, ports), {HOST, OTHER}) == forgotten
+
+
+def test_flows_that_cannot_be_forgotten_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conntrack, "IPRoute", None)
+    conntrack.forget(Plan(state(to(A)), state(to(A))))
+    with pytest.raises(HostError, match="python3-pyroute2"):
+        conntrack.forget(Plan(state(to(A)), {}))
