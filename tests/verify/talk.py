@@ -12,6 +12,8 @@ from lab import Guest, Node
 
 Probe = tuple[str, int]  # protocol, and port unless it is icmp
 _AT_ONCE = 16  # a guest has little memory
+# Seconds that each try waits. Datagrams may get lost, and a guest on a busy machine may not get a processor for a while.
+_PATIENCE = {"tcp": (5, 5), "udp": (1, 1, 2, 4, 8), "icmp": (1, 1, 2, 4, 8)}
 
 
 def ask(
@@ -27,21 +29,19 @@ def ask(
 
     A ping that comes back is "pong".
     """
-    # Datagrams may get lost, and a guest may be slow to begin: ask again. An error may come at once: then not at once.
-    tries, patience = (2, 5) if protocol == "tcp" else (5, 1)
-    command = _command(address, port, protocol, source, source_port, patience=patience)
-    for number in range(tries):
-        if number:
+    for number, patience in enumerate(_PATIENCE[protocol]):
+        if number:  # an error may have come at once
             time.sleep(0.5)
-        answer = who.run(command, check=False).lines
+        answer = who.run(_command(address, port, protocol, source, source_port, patience=patience), check=False).lines
         if answer:
             return answer[0]
     return ""
 
 
-def once_more(who: Node | Guest, address: str, port: int, protocol: str = "tcp") -> str:
+def once_more(who: Node | Guest, address: str, port: int = 0, protocol: str = "tcp") -> str:
     """How another try ends, for whoever has to find out why there was no answer: "after SECONDS s: ANSWER OR ERROR"."""
-    command = _command(address, port, protocol, "", 0, patience=5).replace("2>/dev/null", "2>&1")
+    command = _command(address, port, protocol, "", 0, patience=5)
+    command = command.replace("2>/dev/null", "2>&1").replace(">/dev/null 2>&1 && echo pong", "2>&1")
     started = time.monotonic()
     said = who.run(command, check=False).stdout.strip()
     return f"once more, after {time.monotonic() - started:.1f} s: {said or 'nothing'}"
@@ -96,7 +96,7 @@ def _command(address: str, port: int, protocol: str, source: str, source_port: i
     options += f",bind={bound}" if source else ""
     options += f",sourceport={source_port},reuseaddr" if source_port else ""
     # A flow of datagrams has no end but that nothing more comes.
-    wait = str(patience) if protocol == "tcp" else "0.6"
+    wait = patience if protocol == "tcp" else 0.6 * patience
     family = 6 if ":" in address else 4
     return f"echo x | socat -t {wait} -T {patience} - {protocol.upper()}{family}:{place}:{port}{options} 2>/dev/null"
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from lab import Guest, Host
-from verify import answers, ask, seen_address, seen_port, wait_for_ipv6
+from verify import answers, ask, once_more, seen_address, seen_port, wait_for_ipv6
 
 GATEWAY, GATEWAY6 = "192.168.233.2", "fd00:233::2"
 INTERNET = {4: "8.8.8.8", 6: "2001:4860:4860::8888"}
@@ -64,7 +64,8 @@ def test_the_internet_sees_the_hosts_address_and_no_privileged_port(
 def test_a_guest_pings_the_internet(guests: Guests, guest: str, family: int) -> None:
     if family == 6:
         wait_for_ipv6(guests[guest])
-    assert answers(guests[guest], INTERNET[family], protocol="icmp")
+    asked = guests[guest], INTERNET[family]
+    assert answers(*asked, protocol="icmp"), once_more(*asked, protocol="icmp")
 
 
 def test_connection_tracking_maps_the_guests_address_to_the_hosts(host: Host, guests: Guests) -> None:
