@@ -107,6 +107,8 @@ class _Step:
     def require(self) -> None:
         """Raises HostError for what is missing for the plan to be applied."""
         if self.plan:
+            for backend in self.part.backends:
+                backend.require(self.plan)
             self.part.subject.require(self.part.request, self.plan, self.state)
 
 

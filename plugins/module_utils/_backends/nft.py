@@ -21,7 +21,7 @@ from .nft_command import nft
 def read() -> list[Resource]:
     """The elements and counters of the table, and whether its program is as we wrote it; nothing where there is no table."""
     if not is_installed("nft"):
-        return []  # then there is no table; a run that wants one fails when it comes to write it
+        return []  # then there is no table, and no run that wants one goes on
     listing = nft("-j", "list", "table", *TABLE.split(), check=False)
     if listing.returncode != 0:
         if "No such file or directory" in listing.stderr or "does not exist" in listing.stderr:
@@ -31,6 +31,12 @@ def read() -> list[Resource]:
     written = _as_written()
     edits = ruleset.edits(found.program, written)
     return [*found.elements, *found.counters, Program("vmnet", intact=found.program == written, edits=edits)]
+
+
+def require(plan: Plan) -> None:
+    """Raises HostError where nft is to be used and missing."""
+    if plan.only(Element.kind, Program.kind):
+        find("nft", "nftables")
 
 
 def apply(plan: Plan) -> None:

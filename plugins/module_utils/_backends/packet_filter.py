@@ -52,5 +52,7 @@ def _recorded(state: State) -> list[str]:
     return [name for file in found if isinstance(file, File) for name in parse(file.text)]
 
 
-PACKET_FILTER = Backend(read=_read, apply=_apply, settle=lambda plan: sysctl.apply(_parameters(plan)[1]))
+PACKET_FILTER = Backend(
+    read=_read, require=nft.require, apply=_apply, settle=lambda plan: sysctl.apply(_parameters(plan)[1])
+)
 FORWARDING = parameters(SYSCTLS)
