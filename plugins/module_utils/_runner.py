@@ -8,12 +8,12 @@ parameters -> desired -+
 host       -> current -+
 
 A module may have several subjects. Then the host is read once for all of them, each is planned on what those before it leave
-behind, and each that changes something is applied, and the host read again, before the next one.
+behind, and each that changes something is applied, and the host read again for it and for those to come, before the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Callable, Optional
@@ -181,7 +181,7 @@ def _in_words(error: Exception) -> str:
 
 
 def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
-    backends = list(dict.fromkeys(backend for part in parts for backend in part.backends))
+    backends = _backends(parts)
     for part in parts:
         part.subject.change.ready()
     if not module.check_mode:
@@ -194,7 +194,7 @@ def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
         if step.plan:
             host.require_features(step.plan, step.part.backends)
     if not module.check_mode:
-        steps = _carry_out(steps, backends)
+        steps = _carry_out(steps)
     result: dict[str, Any] = {}
     for step in steps:
         subject, request = step.part.subject, step.part.request
@@ -202,6 +202,10 @@ def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
         result.update(subject.also(request, step.state))
         result.update(subject.change.result())
     return {**_difference(steps), **result}
+
+
+def _backends(parts: Iterable[_Part]) -> list[Backend]:
+    return list(dict.fromkeys(backend for part in parts for backend in part.backends))
 
 
 def _difference(steps: Sequence[_Step]) -> dict[str, Any]:
@@ -219,19 +223,19 @@ def _predict(parts: Sequence[_Part], state: State) -> list[_Step]:
     return steps
 
 
-def _carry_out(predicted: Sequence[_Step], backends: Sequence[Backend]) -> list[_Step]:
+def _carry_out(predicted: Sequence[_Step]) -> list[_Step]:
     """What was predicted is so until something has changed. Then the kernel may have added what nobody has planned."""
     for step in predicted:
         step.require()
     done: list[_Step] = []
     changed: Optional[State] = None
     try:
-        for step in predicted:
+        for number, step in enumerate(predicted):
             now = step if changed is None else step.part.on(changed)
             if now.plan:
                 if list(now.plan.pairs()) != list(step.plan.pairs()):
                     now.require()
-                changed = _change(now, backends)
+                changed = _change(now, [later.part for later in predicted[number:]])
             done.append(now)
     except (HostError, OSError) as error:
         if changed is None:
@@ -240,13 +244,13 @@ def _carry_out(predicted: Sequence[_Step], backends: Sequence[Backend]) -> list[
     return done
 
 
-def _change(step: _Step, backends: Sequence[Backend]) -> State:
-    """Returns the host as it is then."""
+def _change(step: _Step, parts: Sequence[_Part]) -> State:
+    """Returns the host as it is then, as far as it is about these parts, which are this one and those to come."""
     part, plan = step.part, step.plan
     try:
         part.subject.change.apply(plan, part.backends)
         part.subject.afterwards(plan)
-        after = part.on(host.read(backends))
+        after = part.on(host.read(_backends(parts)))
         if after.plan:
             raise HostError("the host is not as planned after the change: " + "; ".join(_diff.differences(after.plan)))
     except (HostError, OSError) as error:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff, _runner
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.backend import Backend
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import entries
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
@@ -116,7 +117,7 @@ def run(kernel: Kernel, lists: dict[str, list[Any]], **options: Any) -> list[Any
     """What is shown, which is the same in check mode; a second run has nothing to do."""
     wanted = parts(lists, **options)
     predicted = _runner._predict(wanted, kernel.read(()))
-    done = _runner._carry_out(predicted, ())
+    done = _runner._carry_out(predicted)
     assert shown(done) == shown(predicted)
     assert not any(step.plan for step in _runner._predict(wanted, kernel.read(())))
     return shown(done)
@@ -234,9 +235,26 @@ def test_a_run_that_fails_halfway_says_what_it_has_done(kernel: Kernel, monkeypa
     with pytest.raises(
         _runner._HalfwayError, match=r"^no more taps; done before that: policies, nat, bridges$"
     ) as failed:
-        _runner._carry_out(predicted, ())
+        _runner._carry_out(predicted)
     told = _runner._difference(failed.value.done)
     assert told == {"changed": True, "diff": shown(predicted[:3])}
+
+
+def test_what_no_kind_to_come_is_about_is_not_read_again(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[list[str]] = []
+
+    def read(backends: Any) -> State:
+        reads.append([name for name, backend in each.items() if backend in backends])
+        return kernel.read(backends)
+
+    monkeypatch.setattr(_runner.host, "read", read)
+    each = {subject.option: Backend(units=(subject.option,)) for subject in SUBJECTS}
+    own = [replace(part, backends=(each[part.subject.option],)) for part in parts(network(1, taps=1))]
+    done = _runner._carry_out(_runner._predict(own, kernel.read(())))
+    order = [step.part.subject.option for step in done]
+    assert order == ["policies", "nat", "bridges", "taps", "port_forwards"]
+    assert not done[-1].plan
+    assert reads == [order[number:] for number in range(4)]
 
 
 def test_a_run_that_fails_at_once_has_done_nothing(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
