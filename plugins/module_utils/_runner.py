@@ -33,9 +33,9 @@ from ._plan.core import Plan, Request
 # Interpreters that a distribution's own packages belong to, newest habit first, as Ansible's package modules try them.
 _SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
 
-
-_PROGRAMS = ("dnsmasq", "ip", "nft")
 _LIBRARY = "pyroute2"
+# What a host may lack: programs, and a library.
+NEEDS = ("dnsmasq", "ip", "nft", _LIBRARY)
 
 
 class Change:
@@ -64,7 +64,7 @@ class Subject:
     the host because of them; ``plan`` turns them and the state of the host into a plan (raises HostError); ``require`` says what is
     missing on the host for the plan to be applied now; ``follows`` what else becomes of the state that the plan leads to; ``show`` is
     the list as it is after the plan; ``afterwards`` does what follows from a plan that was applied; ``warnings`` are about the state that
-    was found; ``change`` carries the plan out; ``also`` is returned beside the list, about the state that was found.
+    was found; ``change`` carries the plan out.
     """
 
     option: str
@@ -81,7 +81,6 @@ class Subject:
     warnings: Callable[[Request, State], Sequence[str]] = lambda request, state: ()
     change: Any = field(default_factory=Change)
     needs_pyroute2: bool = False
-    also: Callable[[Request, State], Mapping[str, Any]] = lambda request, state: {}
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,23 @@ def common_options(own: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(module: AnsibleModule, *subjects: Subject) -> None:
-    """Does everything behind a resource module's argument specification; exits or fails the module."""
+def run(module: AnsibleModule, *subjects: Subject, needs: Optional[Iterable[str]] = None) -> None:
+    """Does everything behind a resource module's argument specification; exits or fails the module.
+
+    Where the host lacks any of ``needs``, of NEEDS, nothing is changed. That is returned as ``missing``.
+    """
+    lacks = None if needs is None else [need for need in needs if not _has(need)]
     # Check mode works on a host on which nothing is installed yet.
-    needs_pyroute2 = any(subject.needs_pyroute2 for subject in subjects) and not module.check_mode
-    _guarded(module, needs_pyroute2, lambda: _converge(module, [_part(module, subject) for subject in subjects]))
+    changes = not lacks and not module.check_mode
+    needs_pyroute2 = changes and any(subject.needs_pyroute2 for subject in subjects)
+
+    def work() -> dict[str, Any]:
+        result = _converge(module, [_part(module, subject) for subject in subjects], changes)
+        if lacks is not None:
+            result = {**(result if changes or module.check_mode else {"changed": False}), "missing": lacks}
+        return result
+
+    _guarded(module, needs_pyroute2, work)
 
 
 def look(module: AnsibleModule, result: Callable[[], dict[str, Any]]) -> None:
@@ -151,14 +162,10 @@ def look(module: AnsibleModule, result: Callable[[], dict[str, Any]]) -> None:
     _guarded(module, True, result)
 
 
-def missing() -> list[str]:
-    """What the modules of this collection use and the host does not have: programs, and a library for any of its Pythons."""
-    found = [program for program in _PROGRAMS if not command.is_installed(program)]
-    return found if _has_library() else [*found, _LIBRARY]
-
-
-def _has_library() -> bool:
-    return bool(find_spec(_LIBRARY) or probe_interpreters_for_module(_SYSTEM_PYTHONS, _LIBRARY))
+def _has(need: str) -> bool:
+    if need == _LIBRARY:  # for any Python of the host
+        return bool(find_spec(_LIBRARY) or probe_interpreters_for_module(_SYSTEM_PYTHONS, _LIBRARY))
+    return command.is_installed(need)
 
 
 def _guarded(module: AnsibleModule, needs_pyroute2: bool, work: Callable[[], dict[str, Any]]) -> None:
@@ -180,11 +187,11 @@ def _in_words(error: Exception) -> str:
     return f"{error.filename or 'the host'}: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
-def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
+def _converge(module: AnsibleModule, parts: Sequence[_Part], changes: bool) -> dict[str, Any]:
     backends = _backends(parts)
     for part in parts:
         part.subject.change.ready()
-    if not module.check_mode:
+    if changes:
         host.sweep(backends)
     # All of them before the first change: what can be wrong with any is found by then.
     steps = _predict(parts, host.read(backends))
@@ -193,13 +200,12 @@ def _converge(module: AnsibleModule, parts: Sequence[_Part]) -> dict[str, Any]:
             module.warn(warning)
         if step.plan:
             host.require_features(step.plan, step.part.backends)
-    if not module.check_mode:
+    if changes:
         steps = _carry_out(steps)
     result: dict[str, Any] = {}
     for step in steps:
         subject, request = step.part.subject, step.part.request
         result[subject.option] = subject.show(request, step.plan.after)
-        result.update(subject.also(request, step.state))
         result.update(subject.change.result())
     return {**_difference(steps), **result}
 

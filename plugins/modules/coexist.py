@@ -114,69 +114,17 @@ networks:
       rules:
         - 'iptables chain DOCKER-USER: -i vmnet8 -m comment --comment "vmnet:default/vmnet8" -j ACCEPT'
       zone: null
-missing:
-  description:
-    - What the modules of this collection use and the host does not have.
-    - Programs (V(dnsmasq), V(ip), V(nft)), and the Python library V(pyroute2) where no Python of the host has it.
-    - The roles install packages only where something is named here, because a package manager takes longer to say that nothing is to be
-      done than all their networks.
-  returned: success
-  type: list
-  elements: str
-  sample: [nft]
 """
-
-from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbours import NEIGHBOURS, require
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import HOW, MODES, Network
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, refuse_duplicates
-from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.coexist import plan_coexist, show
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import (
-    Subject,
-    common_options,
-    listed,
-    missing,
-    run,
-)
-
-
-def parse(entries: list[Fields], present: bool) -> list[Network]:
-    networks = [(entry.at, Network.parse(entry, present)) for entry in entries]
-    refuse_duplicates((at, network.bridge, "the bridge") for at, network in networks)
-    return [network for _at, network in networks]
-
-
-NETWORKS = Subject(
-    "networks",
-    key="bridge",
-    entry={
-        "bridge": {"type": "str", "required": True},
-        "mode": {"type": "str", "choices": list(MODES)},
-        "ipv6_mode": {"type": "str", "choices": list(MODES)},
-        "subnets": {"type": "list", "elements": "str"},
-        "uplinks": {"type": "list", "elements": "str"},
-        "host_services": {"type": "list", "elements": "str"},
-        "peers": {"type": "list", "elements": "str"},
-        "forwards": {"type": "bool"},
-    },
-    backends=(NEIGHBOURS,),
-    parse=parse,
-    plan=plan_coexist("report"),
-    show=show,
-    require=require,
-    also=lambda request, state: {"missing": missing()},
-)
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.coexist import NETWORKS, OPTION, networks
 
 
 def main() -> None:
-    options = {**listed(NETWORKS), "coexist": {"type": "str", "choices": list(HOW), "default": "report"}}
-    module = AnsibleModule(common_options(options), supports_check_mode=True)
-    how = module.params["coexist"]
-    looks = how != "off" or module.params["state"] == "absent"
-    run(module, replace(NETWORKS, plan=plan_coexist(how), backends=NETWORKS.backends if looks else ()))
+    module = AnsibleModule(common_options({**listed(NETWORKS), **OPTION}), supports_check_mode=True)
+    run(module, networks(module.params))
 
 
 if __name__ == "__main__":

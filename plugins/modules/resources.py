@@ -10,10 +10,10 @@ DOCUMENTATION = r"""
 module: resources
 short_description: Manage all that virtual machine networks are made of in one run
 description:
-  - Does what the modules M(tapestry.vmnet.policies), M(tapestry.vmnet.nat), M(tapestry.vmnet.bridges), M(tapestry.vmnet.taps),
-    M(tapestry.vmnet.port_forwards) and M(tapestry.vmnet.dhcp) do, one after the other in this order, and for O(state=absent) in
-    the opposite one.
-  - It is one module run in place of up to six, and looks at the host once where nothing is to be done. The roles are made of it.
+  - Does what the modules M(tapestry.vmnet.coexist), M(tapestry.vmnet.policies), M(tapestry.vmnet.nat), M(tapestry.vmnet.bridges),
+    M(tapestry.vmnet.taps), M(tapestry.vmnet.port_forwards) and M(tapestry.vmnet.dhcp) do, one after the other in this order, and for
+    O(state=absent) in the opposite one.
+  - It is one module run in place of up to seven, and looks at the host once where nothing is to be done. The roles are made of it.
   - All entries are checked before the first change, each kind on what those before it are going to leave behind, so a tap finds the bridge
     that is yet to be made. In check mode this is what is shown. What the host lacks for them is refused before the first change, too,
     but not in check mode, as an earlier task may be going to bring it.
@@ -26,11 +26,20 @@ author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
   - tapestry.vmnet.resources
 options:
-  policies:
+  networks:
     description:
-      - Entries as in O(tapestry.vmnet.policies#module:policies).
+      - Entries as in O(tapestry.vmnet.coexist#module:networks).
       - At least one kind is needed. The entries of those that are not given stay as they are recorded; an empty list is given, too, and
         what it does not name may be purged.
+    type: list
+    elements: dict
+  coexist:
+    description: As in O(tapestry.vmnet.coexist#module:coexist), about the O(networks).
+    type: str
+    choices: [auto, report, "off"]
+    default: report
+  policies:
+    description: Entries as in O(tapestry.vmnet.policies#module:policies).
     type: list
     elements: dict
   nat:
@@ -53,12 +62,24 @@ options:
     description: Entries as in O(tapestry.vmnet.dhcp#module:dhcp).
     type: list
     elements: dict
+  needs:
+    description:
+      - What the host has to have before anything is changed, of the programs V(dnsmasq), V(ip) and V(nft), and V(pyroute2), the library,
+        for any Python of the host.
+      - Where it lacks any of it, all entries are checked as in check mode, nothing is changed, and it is returned as RV(missing), for the tasks that bring it,
+        and then a run without this option.
+      - Without it the module fails where it comes to what the host lacks. Check mode predicts either way.
+    type: list
+    elements: str
+    choices: [dnsmasq, ip, nft, pyroute2]
+    default: []
 requirements:
   - dnsmasq >= 2.89 on the host, where O(dhcp) is given.
   - nftables >= 1.0.6 on the host, where O(policies), O(nat) or O(port_forwards) is given.
   - pyroute2 >= 0.7.2 on the host, where there are or were O(port_forwards). Where another Python of the host has it, the module continues
     under that one.
 seealso:
+  - module: tapestry.vmnet.coexist
   - module: tapestry.vmnet.policies
   - module: tapestry.vmnet.nat
   - module: tapestry.vmnet.bridges
@@ -90,6 +111,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+missing:
+  description: What of O(needs) the host lacks. If it is anything, nothing was changed, and but in check mode nothing else is returned.
+  returned: success
+  type: list
+  elements: str
+  sample: [nft]
+networks:
+  description: As RV(tapestry.vmnet.coexist#module:networks).
+  returned: when O(networks) is given
+  type: list
+  elements: dict
 policies:
   description: As RV(tapestry.vmnet.policies#module:policies).
   returned: when O(policies) is given
@@ -130,16 +162,17 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import layout
-from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject, common_options, listed, run
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import NEEDS, Subject, common_options, listed, run
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.bridges import BRIDGES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.coexist import NETWORKS, OPTION, networks
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.dhcp import DHCP
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.nat import NAT
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.policies import POLICIES
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.port_forwards import PORT_FORWARDS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps import TAPS
 
-# The filter before anything could cross, bridges before what is on them.
-SUBJECTS = (POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS, DHCP)
+# Other firewalls and our own filter before anything could cross, bridges before what is on them.
+SUBJECTS = (NETWORKS, POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS, DHCP)
 
 
 def check_entries(module: AnsibleModule, subject: Subject) -> None:
@@ -151,22 +184,29 @@ def check_entries(module: AnsibleModule, subject: Subject) -> None:
     module.params.update(checked.validated_parameters)
 
 
-def port_forwards(module: AnsibleModule) -> Subject:
-    """Without any, now and before, of whatever scope, no connection is to be forgotten, which is what pyroute2 is for."""
-    some = bool(module.params["port_forwards"]) or any(glob(f"{root}/*/port_forwards.nft") for root in layout.ROOTS)
-    return PORT_FORWARDS if some else replace(PORT_FORWARDS, needs_pyroute2=False)
+def as_given(module: AnsibleModule, subject: Subject) -> Subject:
+    if subject is NETWORKS:
+        return networks(module.params)
+    # Without any, now and before, of whatever scope, no connection is to be forgotten, which is what pyroute2 is for.
+    forwards = module.params["port_forwards"] or any(glob(f"{root}/*/port_forwards.nft") for root in layout.ROOTS)
+    return replace(subject, needs_pyroute2=subject.needs_pyroute2 and bool(forwards))
 
 
 def main() -> None:
     lists = {subject.option: {"type": "list", "elements": "dict"} for subject in SUBJECTS}
-    module = AnsibleModule(common_options(lists), supports_check_mode=True)
+    needs = {"needs": {"type": "list", "elements": "str", "choices": list(NEEDS), "default": []}}
+    module = AnsibleModule(common_options({**lists, **OPTION, **needs}), supports_check_mode=True)
     subjects = [subject for subject in SUBJECTS if module.params[subject.option] is not None]
     if not subjects:
         module.fail_json(msg=f"one of the following is required: {', '.join(lists)}")
     for subject in subjects:
         check_entries(module, subject)
-    subjects = [port_forwards(module) if subject is PORT_FORWARDS else subject for subject in subjects]
-    run(module, *(subjects if module.params["state"] == "present" else reversed(subjects)))
+    subjects = [as_given(module, subject) for subject in subjects]
+    run(
+        module,
+        *(subjects if module.params["state"] == "present" else reversed(subjects)),
+        needs=module.params["needs"],
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a module run costs before it does anything: each module with an empty list, beside Ansible's ping, in one play.
 
-SSH, the payload on its way, the start of Python, and all that is imported. A role is two to five of these.
+SSH, the payload on its way, the start of Python, and all that is imported. A role is one to three of these.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EMPTY: dict[str, dict[str, object]] = {
     "port_forwards": {"port_forwards": []},
     "dhcp": {"dhcp": []},
     "uplinks": {"uplinks": []},
-    "resources": {kind: [] for kind in KINDS},
+    "resources": {"networks": [], **{kind: [] for kind in KINDS}},
 }
 
 

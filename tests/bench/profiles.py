@@ -14,6 +14,7 @@ Tasks = list[tuple[str, Mapping[str, object]]]
 
 _GUESTS = 1000
 _SCOPE = {"scope": "nat"}
+_NEEDS = ["dnsmasq", "ip", "nft", "pyroute2"]
 KINDS = ("policies", "nat", "bridges", "taps", "port_forwards", "dhcp")
 
 
@@ -54,13 +55,12 @@ def guests(count: int) -> list[dict[str, object]]:
 def resources(wanted: list[dict[str, object]]) -> dict[str, object]:
     """What the role gives the module `resources`: see roles/nat/tasks/main.yml."""
     made = expand(wanted, "nat", None)
-    return {**{kind: made[kind] for kind in KINDS}, **_SCOPE}
+    return {"needs": _NEEDS, "networks": made["coexist"], **{kind: made[kind] for kind in KINDS}, **_SCOPE}
 
 
 def making(wanted: list[dict[str, object]]) -> Tasks:
     """The role's module runs, as (module, options)."""
-    look = {"networks": expand(wanted, "nat", None)["coexist"], **_SCOPE}
-    return [("coexist", look), ("resources", resources(wanted))]
+    return [("resources", resources(wanted))]
 
 
 def removing() -> Tasks:

@@ -82,14 +82,15 @@ def test_the_action_group_names_every_module_that_has_the_common_options() -> No
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("tasks", ["main", "absent"])
 def test_a_role_says_once_what_all_its_modules_have_in_common(role: str, tasks: str) -> None:
-    blocks = [task for task in load(f"roles/{role}/tasks/{tasks}.yml") if "block" in task]
-    ours = [task for task in blocks if "group/tapestry.vmnet.vmnet" in task.get("module_defaults", {})]
-    common = set().union(*(task["module_defaults"]["group/tapestry.vmnet.vmnet"] for task in ours))
-    assert "scope" in common
-    for task in ours:
-        for module in task["block"]:
+    seen = 0
+    for task in load(f"roles/{role}/tasks/{tasks}.yml"):
+        common = set(task.get("module_defaults", {}).get("group/tapestry.vmnet.vmnet", {}))
+        for module in task.get("block", [task]):
             for options in (value for key, value in module.items() if key.startswith("tapestry.vmnet.")):
                 assert not common & set(options), f"{module['name']}: given twice"
+                assert "scope" in common | set(options), f"{module['name']}: whose?"
+                seen += 1
+    assert seen
 
 
 def test_every_resource_has_its_module() -> None:

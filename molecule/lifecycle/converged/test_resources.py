@@ -125,6 +125,37 @@ def test_what_was_done_before_a_failure_is_said(host: Host, staged: Staged) -> N
 
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize(
+    ("need", "path"), [("nft", "/usr/sbin/nft"), ("pyroute2", "/usr/lib/python3/dist-packages/pyroute2")]
+)
+def test_where_a_need_is_missing_nothing_is_changed(host: Host, staged: Staged, need: str, path: str) -> None:
+    before = look(host)
+    needs = ["dnsmasq", "ip", "nft", "pyroute2"]
+    wanted = staged.run("resources", **LISTS, check=True)["diff"]
+    host.run(f"mv {path} {path}.hidden")
+    try:
+        lacking = staged.run("resources", **LISTS, needs=needs)
+        assert (lacking["changed"], lacking["missing"], set(lacking) & {"diff", *LISTS}) == (False, [need], set())
+        predicted = staged.run("resources", **LISTS, needs=needs, check=True)
+        assert predicted["missing"] == [need]
+        assert headers(predicted["diff"]) == headers(wanted)
+        with pytest.raises(AssertionError, match="lo"):
+            staged.run("resources", **{**LISTS, "taps": [{"name": "lo", "bridge": "br0"}]}, needs=needs)
+        with pytest.raises(AssertionError, match=f"{need} is not installed|Failed to import the required .*{need}"):
+            staged.run("resources", **LISTS)
+    finally:
+        host.run(f"mv {path}.hidden {path}")
+    assert look(host) == before
+    made = staged.run("resources", **LISTS, needs=needs)
+    assert made["missing"] == []
+    assert headers(made["diff"]) == headers(wanted)
+
+
+def headers(diff: list[dict[str, str]]) -> list[str]:
+    return [part["after_header"] for part in diff]
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize(
     ("wrong", "says"),
     [
         pytest.param(
@@ -152,7 +183,7 @@ def test_what_was_done_before_a_failure_is_said(host: Host, staged: Staged) -> N
             "(?<!module: )missing required arguments: name found in taps",
             id="field and missing",
         ),
-        pytest.param(dict.fromkeys(LISTS), "one of the following is required: policies, nat, ", id="none"),
+        pytest.param(dict.fromkeys(LISTS), "one of the following is required: networks, policies, ", id="none"),
     ],
 )
 def test_what_is_wrong_in_any_list_is_said_before_the_first_change(

@@ -1,0 +1,52 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: The tapestry.vmnet authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks that the host's other firewalls have to let through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .._backends.neighbours import NEIGHBOURS, require
+from .._model.coexist import HOW, MODES, Network
+from .._model.fields import Fields, refuse_duplicates
+from .._plan.coexist import plan_coexist, show
+from .._runner import Subject
+
+OPTION = {"coexist": {"type": "str", "choices": list(HOW), "default": "report"}}
+
+
+def _parse(entries: list[Fields], present: bool) -> list[Network]:
+    parsed = [(entry.at, Network.parse(entry, present)) for entry in entries]
+    refuse_duplicates((at, network.bridge, "the bridge") for at, network in parsed)
+    return [network for _at, network in parsed]
+
+
+NETWORKS = Subject(
+    "networks",
+    key="bridge",
+    entry={
+        "bridge": {"type": "str", "required": True},
+        "mode": {"type": "str", "choices": list(MODES)},
+        "ipv6_mode": {"type": "str", "choices": list(MODES)},
+        "subnets": {"type": "list", "elements": "str"},
+        "uplinks": {"type": "list", "elements": "str"},
+        "host_services": {"type": "list", "elements": "str"},
+        "peers": {"type": "list", "elements": "str"},
+        "forwards": {"type": "bool"},
+    },
+    backends=(NEIGHBOURS,),
+    parse=_parse,
+    plan=plan_coexist("report"),
+    show=show,
+    require=require,
+)
+
+
+def networks(given: Mapping[str, Any]) -> Subject:
+    """With the value of the option ``coexist``. Where that is off, the other firewalls are not even read."""
+    how = given["coexist"]
+    looks = how != "off" or given["state"] == "absent"
+    return replace(NETWORKS, plan=plan_coexist(how), backends=NETWORKS.backends if looks else ())
