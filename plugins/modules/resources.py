@@ -12,7 +12,7 @@ short_description: Manage all that virtual machine networks are made of in one r
 description:
   - Does what the modules M(tapestry.vmnet.coexist), M(tapestry.vmnet.policies), M(tapestry.vmnet.nat), M(tapestry.vmnet.bridges),
     M(tapestry.vmnet.taps), M(tapestry.vmnet.port_forwards) and M(tapestry.vmnet.dhcp) do, one after the other in this order, and for
-    O(state=absent) in the opposite one.
+    O(state=absent) in the opposite one but for the first.
   - It is one module run in place of up to seven, and looks at the host once where nothing is to be done. The roles are made of it.
   - All entries are checked before the first change, each kind on what those before it are going to leave behind, so a tap finds the bridge
     that is yet to be made. In check mode this is what is shown. What the host lacks for them is refused before the first change, too,
@@ -21,7 +21,7 @@ description:
   - With O(purge) a network's policy goes before its bridge does, so that until then nothing keeps its guests from what the host
     forwards. With O(state=absent) the bridge goes first.
   - Should it fail after some kinds were changed nevertheless, it names them and returns their difference.
-version_added: 0.1.0
+version_added: 0.3.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
   - tapestry.vmnet.resources
@@ -64,16 +64,17 @@ options:
     elements: dict
   needs:
     description:
-      - What the host has to have before anything is changed, of the programs V(dnsmasq), V(ip) and V(nft), and V(pyroute2), the library,
-        for any Python of the host.
-      - Where it lacks any of it, all entries are checked as in check mode, nothing is changed, and it is returned as RV(missing), for the tasks that bring it,
-        and then a run without this option.
-      - Without it the module fails where it comes to what the host lacks. Check mode predicts either way.
+      - What the host has to have before anything is changed, of the programs V(dnsmasq), V(ip) and V(nft), and of the library V(pyroute2)
+        for any of its Pythons.
+      - Where it lacks any of it, all entries are checked as in check mode, nothing is changed, and it is returned as RV(missing). Tasks may
+        bring it then, and be followed by a run without this option.
+      - Without it a host that lacks something is refused. Check mode predicts either way.
     type: list
     elements: str
     choices: [dnsmasq, ip, nft, pyroute2]
     default: []
 requirements:
+  - iproute2 on the host.
   - dnsmasq >= 2.89 on the host, where O(dhcp) is given.
   - nftables >= 1.0.6 on the host, where O(policies), O(nat) or O(port_forwards) is given.
   - pyroute2 >= 0.7.2 on the host, where there are or were O(port_forwards). Where another Python of the host has it, the module continues
@@ -202,11 +203,11 @@ def main() -> None:
     for subject in subjects:
         check_entries(module, subject)
     subjects = [as_given(module, subject) for subject in subjects]
-    run(
-        module,
-        *(subjects if module.params["state"] == "present" else reversed(subjects)),
-        needs=module.params["needs"],
-    )
+    if module.params["state"] == "absent":
+        subjects.reverse()
+        # What others let through is closed first here, too: our own filter is the last to go.
+        subjects.sort(key=lambda subject: subject.option != NETWORKS.option)
+    run(module, *subjects, needs=module.params["needs"])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import Grant
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import (
     Bridge,
@@ -86,7 +87,7 @@ def get(state: State, kind: type[Resource], name: str) -> Any:
 def applied(state: State, plan: Plan) -> dict[Key, Resource]:
     """The host after the backends have carried out the plan: what others have put there stays."""
     result = dict(state)
-    for kind in (File, Unit, Sysctl):
+    for kind in (File, Unit, Sysctl, Grant):
         _replace_kind(result, plan, kind)
     _apply_filter(result, plan)
     _apply_links(result, plan)

@@ -125,7 +125,13 @@ def test_what_was_done_before_a_failure_is_said(host: Host, staged: Staged) -> N
 
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize(
-    ("need", "path"), [("nft", "/usr/sbin/nft"), ("pyroute2", "/usr/lib/python3/dist-packages/pyroute2")]
+    ("need", "path"),
+    [
+        ("dnsmasq", "/usr/sbin/dnsmasq"),
+        ("ip", "/usr/bin/ip"),
+        ("nft", "/usr/sbin/nft"),
+        ("pyroute2", "/usr/lib/python3/dist-packages/pyroute2"),
+    ],
 )
 def test_where_a_need_is_missing_nothing_is_changed(host: Host, staged: Staged, need: str, path: str) -> None:
     before = look(host)

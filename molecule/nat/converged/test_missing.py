@@ -17,6 +17,16 @@ from verify import Run, Scenario, run_playbook, snapshots
 
 NEW_NETWORK = {"bridge": "vmnet7", "addresses": ["10.7.0.1/24"], "ranges": ["10.7.0.10-10.7.0.20"]}
 NO_TAPS: dict[str, Any] = {"tapestry.vmnet.taps": {"taps": []}}
+# In place of a package manager, which has nothing here to install from.
+BRINGS_BACK = """#!/usr/bin/python
+import os
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule({"name": {"type": "list"}, "state": {}}, supports_check_mode=True)
+if not module.check_mode:
+    os.rename("PATH.hidden", "PATH")
+module.exit_json(changed=True)
+"""
 NO_FORWARDS: dict[str, Any] = {"tapestry.vmnet.port_forwards": {"port_forwards": []}}  # needs pyroute2
 
 
@@ -30,20 +40,20 @@ def untouched(bed: Bed) -> Iterator[None]:
 
 @contextmanager
 def hidden(bed: Bed, path: str) -> Iterator[None]:
-    """Every host without this file or directory."""
+    """Every host without this file or directory, until somebody brings it back."""
     for host in bed.hosts.values():
         host.run(f"mv {path} {path}.hidden")
     try:
         yield
     finally:
         for host in bed.hosts.values():
-            host.run(f"mv {path}.hidden {path}")
+            host.run(f"[ ! -e {path}.hidden ] || mv {path}.hidden {path}")
 
 
-def play(scenario: Scenario, directory: Path, task: dict[str, Any], **keywords: Any) -> Run:
+def play(scenario: Scenario, directory: Path, *tasks: dict[str, Any], check: bool = False, **keywords: Any) -> Run:
     playbook = directory / "play.yml"
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task], **keywords}]))
-    return run_playbook(str(playbook), scenario.inventory)
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks, **keywords}]))
+    return run_playbook(str(playbook), scenario.inventory, check=check)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +106,30 @@ def test_under_another_python_the_modules_find_the_one_that_has_pyroute2(
         for host in bed.hosts.values():
             host.run("rm -r /root/other")
     run.succeeded()
+
+
+@pytest.mark.parametrize(
+    ("role", "path"),
+    [
+        ("host_only", "/usr/sbin/dnsmasq"),
+        ("bridged", "/usr/lib/python3/dist-packages/pyroute2"),
+        ("nat", "/usr/sbin/nft"),
+    ],
+)
+def test_a_role_has_what_is_missing_installed_and_goes_on(
+    bed: Bed, scenario: Scenario, tmp_path: Path, role: str, path: str
+) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library/brings_back.py").write_text(BRINGS_BACK.replace("PATH", path))
+    given = {
+        "roles": [f"tapestry.vmnet.{role}"],
+        "module_defaults": {"ansible.builtin.package": {"use": "ansible.legacy.brings_back"}},
+    }
+    with hidden(bed, path):
+        predicted = play(scenario, tmp_path, check=True, **given).succeeded()
+        run = play(scenario, tmp_path, **given).succeeded()
+    for host in bed.hosts:
+        installs = f"tapestry.vmnet.{role} : Install what the host needs"
+        assert [change["task"] for change in predicted.changes_on(host)][-1] == installs
+        assert [change["task"] for change in run.changes_on(host)] == [installs]
+    assert "now that the host has what" in run.output

@@ -10,10 +10,12 @@ import socket
 
 from .._model.resource import Address, Interface
 from .backend import Backend
-from .command import find, run
+from .command import find, is_installed, run
 
 
 def read() -> list[Address]:
+    if not is_installed("ip"):
+        return []  # and no run that needs them goes on
     links = json.loads(run([find("ip", "iproute2"), "-json", "address"]).stdout or "[]")
     return [
         Address(f"{link['ifname']} {entry['local']}")
@@ -23,5 +25,5 @@ def read() -> list[Address]:
     ]
 
 
-ADDRESSES = Backend(read=lambda _found: read())
+ADDRESSES = Backend(read=lambda _found: read(), require=lambda _plan: find("ip", "iproute2"))
 INTERFACES = Backend(read=lambda _found: [Interface(name) for _index, name in socket.if_nameindex()])

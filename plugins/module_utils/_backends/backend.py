@@ -32,7 +32,7 @@ class Backend:
     # Before anything is changed: what this kernel cannot do. No other task is going to change that.
     require_features: Callable[[Plan], None] = lambda plan: None
     # The same for what another task may bring, so that check mode does not ask.
-    require: Callable[[Plan], None] = lambda plan: None
+    require: Callable[[Plan], object] = lambda plan: None
     # While all that it uses is still there.
     stop: Callable[[Plan], None] = lambda plan: None
     # When what must not be forgotten is written down.

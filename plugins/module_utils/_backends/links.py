@@ -72,7 +72,8 @@ def require_features(plan: Plan) -> None:
         if isinstance(new, Bridge):
             if new.has_ipv6_address() and not os.path.isdir(_IPV6):
                 raise HostError(f"{new.name} is to have an IPv6 address, but this kernel runs without IPv6")
-            if new.vlan_filtering and not (isinstance(old, Bridge) and old.vlan_filtering):
+            filtered = isinstance(old, Bridge) and old.vlan_filtering
+            if new.vlan_filtering and not filtered and is_installed("ip"):
                 _require_vlan_filtering(new.name)
 
 
@@ -315,6 +316,7 @@ def _tell_and_apply(plan: Plan) -> None:
 LINKS = Backend(
     read=lambda _found: [*read(), *unmanaged.read()],
     require_features=require_features,
+    require=lambda _plan: find("ip", "iproute2"),
     apply=_tell_and_apply,
     settle=unmanaged.tell,
 )

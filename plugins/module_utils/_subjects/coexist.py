@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .._backends.neighbours import NEIGHBOURS, require
+from .._backends.neighbours import NEIGHBOURS
 from .._model.coexist import HOW, MODES, Network
 from .._model.fields import Fields, refuse_duplicates
 from .._plan.coexist import plan_coexist, show
@@ -41,7 +41,6 @@ NETWORKS = Subject(
     parse=_parse,
     plan=plan_coexist("report"),
     show=show,
-    require=require,
 )
 
 

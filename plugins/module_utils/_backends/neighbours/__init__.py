@@ -9,8 +9,8 @@ import os
 
 from ..._model.coexist import Grant
 from ..._model.foreign import Surroundings
-from ..._model.resource import Resource, State
-from ..._plan.core import Plan, Request
+from ..._model.resource import Resource
+from ..._plan.core import Plan
 from ..backend import Backend
 from . import docker, firewalld, rulesets, ufw
 
@@ -36,11 +36,6 @@ def read() -> list[Resource]:
     return [around, *docker.read(listings), *ufw_grants, *files]
 
 
-def require(_request: Request, plan: Plan, _state: State) -> None:
-    """Raises HostError for what would be lost on the way."""
-    firewalld.require(plan)
-
-
 def apply(plan: Plan) -> None:
     """After the files are written, by which the restore script knows what has to be there."""
     grants = plan.only(Grant.kind)
@@ -57,4 +52,4 @@ def _is_on(parameter: str) -> bool:
         return stream.read().strip() == "1"
 
 
-NEIGHBOURS = Backend(read=lambda _found: read(), settle=apply)
+NEIGHBOURS = Backend(read=lambda _found: read(), require=firewalld.require, settle=apply)

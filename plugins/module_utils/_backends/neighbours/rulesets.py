@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from subprocess import CompletedProcess
 
+from ..._model.errors import HostError
 from ..._model.foreign import Table
 from ..._model.ruleset import TABLE
 from ..._render import iptables, nftables
@@ -64,7 +66,15 @@ def _tables_of_others() -> list[str]:
     if not is_installed("nft"):
         return []
     names = [line.split()[1:] for line in nft("list", "tables").stdout.splitlines() if line.startswith("table ")]
-    return [nft("-j", "list", "table", *name).stdout for name in names if " ".join(name) != TABLE]
+    listings = [nft("-j", "list", "table", *name, check=False) for name in names if " ".join(name) != TABLE]
+    return [listing.stdout for listing in listings if not _is_gone(listing)]
+
+
+def _is_gone(listing: CompletedProcess[str]) -> bool:
+    """Whether the table went after all were named. Raises HostError for another failure."""
+    if listing.returncode != 0 and "No such file or directory" not in listing.stderr:
+        raise HostError(f"{' '.join(listing.args)} failed: {listing.stderr.strip()}")
+    return listing.returncode != 0
 
 
 def _has_content(path: str) -> bool:

@@ -14,10 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tapestry.vmnet.plugins.module_utils import _diff, _runner
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.addresses import ADDRESSES, INTERFACES
 from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.backend import Backend
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.links import LINKS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.neighbours import NEIGHBOURS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.packet_filter import PACKET_FILTER
+from ansible_collections.tapestry.vmnet.plugins.module_utils._backends.sockets import SOCKETS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import Grant
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import entries
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.foreign import Surroundings
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge, Tap
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource import (
     Address,
     Interface,
@@ -26,26 +33,50 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource imp
     State,
     Sysctl,
 )
+from ansible_collections.tapestry.vmnet.plugins.module_utils._model.ruleset import Element, Program
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.filter import SYSCTLS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.bridges import BRIDGES
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.coexist import networks
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.nat import NAT
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.policies import POLICIES
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.port_forwards import PORT_FORWARDS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps import TAPS
 from ansible_collections.tapestry.vmnet.tests.unit.support import applied, by_key
 
-SUBJECTS = (POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS)
+SUBJECTS = (networks({"coexist": "auto", "state": "present"}), POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS)
+# What each backend reads; those that are not here read kernel parameters.
+KINDS = {
+    NEIGHBOURS: [Grant.kind, Surroundings.kind],
+    PACKET_FILTER: [Element.kind, Program.kind, Sysctl.kind],
+    ADDRESSES: [Address.kind],
+    INTERFACES: [Interface.kind],
+    LINKS: [Bridge.kind, Tap.kind],
+    SOCKETS: [],
+}
 LOOPBACK = "net/ipv4/conf/{}/route_localnet"
 
 
 class Kernel:
-    """A host in memory that is read and changed as the backends do it."""
+    """A host with Docker, in memory, that is read and changed as the backends do it."""
 
     def __init__(self) -> None:
-        self.state: dict[Key, Resource] = by_key([Interface("eth0"), *(Sysctl(name, "0") for name in SYSCTLS)])
+        docker = Surroundings("host", uplinks=((4, "eth0"),), docker=("iptables",))
+        parameters = [Sysctl(name, "0") for name in SYSCTLS]
+        self.state: dict[Key, Resource] = by_key([Interface("eth0"), docker, *parameters])
 
-    def read(self, _backends: Any) -> State:
+    def all(self) -> State:
+        self._settle()
+        return dict(self.state)
+
+    def read(self, backends: Iterable[Backend]) -> State:
+        """As far as these backends read it; files and units are always read."""
+        self._settle()
+        kinds = {"file", "unit", *(kind for backend in backends for kind in KINDS.get(backend, [Sysctl.kind]))}
+        return {key: r for key, r in self.state.items() if key.kind in kinds}
+
+    def _settle(self) -> None:
+        """What the kernel does by itself."""
         bridges = [key.name for key in self.state if key.kind == "bridge"]
         parameters = {LOOPBACK.format(bridge) for bridge in bridges}
         for key in [key for key in self.state if key.name.endswith("/route_localnet") and key.name not in parameters]:
@@ -59,7 +90,6 @@ class Kernel:
         self.state.update(by_key(map(Address, addresses)))
         for name in sorted(parameters):
             self.state.setdefault(Key("sysctl", name), Sysctl(name, "0"))
-        return dict(self.state)
 
     def apply(self, plan: Plan, _backends: Any) -> None:
         self.state = applied(self.state, plan)
@@ -74,6 +104,7 @@ def a_kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel()
     monkeypatch.setattr(_runner.host, "read", made.read)
     monkeypatch.setattr(_runner.host, "apply", made.apply)
+    monkeypatch.setattr(_runner.command, "_which", lambda tool: f"/usr/sbin/{tool}")
     return made
 
 
@@ -81,6 +112,7 @@ def network(number: int, *, taps: int = 0, forwards: bool = False, bridge: str =
     bridge, subnet = bridge or f"br{number}", f"10.{number}.0"
     forward = {"bridge": bridge, "listen": f"80{number}", "to_address": f"{subnet}.9", "loopback": True}
     return {
+        "networks": [{"bridge": bridge, "subnets": [f"{subnet}.0/24"], "mode": "nat", "forwards": forwards}],
         "policies": [{"bridge": bridge, "subnets": [f"{subnet}.0/24"], "mode": "nat"}],
         "nat": [{"bridge": bridge, "subnets": [f"{subnet}.0/24"]}],
         "bridges": [{"name": bridge, "addresses": [f"{subnet}.1/24"]}],
@@ -105,8 +137,9 @@ def parts(lists: dict[str, list[Any]], **options: Any) -> list[Any]:
         request = Request(parsed, machine_id="m", option=subject.option, **options)
         bridges = frozenset(bridge["name"] for bridge in lists["bridges"])
         request = replace(request, staying_bridges=bridges if request.purge else None)
-        found.append(_runner._Part(replace(subject, afterwards=lambda _plan: None), request, ()))
-    return found if state == "present" else found[::-1]
+        backends = (*subject.backends, *subject.looks_at(request))
+        found.append(_runner._Part(replace(subject, afterwards=lambda _plan: None), request, backends))
+    return found if state == "present" else [found[0], *found[:0:-1]]
 
 
 def shown(steps: Iterable[Any]) -> list[Any]:
@@ -116,10 +149,11 @@ def shown(steps: Iterable[Any]) -> list[Any]:
 def run(kernel: Kernel, lists: dict[str, list[Any]], **options: Any) -> list[Any]:
     """What is shown, which is the same in check mode; a second run has nothing to do."""
     wanted = parts(lists, **options)
-    predicted = _runner._predict(wanted, kernel.read(()))
+    everything = _runner._backends(wanted)
+    predicted = _runner._predict(wanted, kernel.read(everything))
     done = _runner._carry_out(predicted)
     assert shown(done) == shown(predicted)
-    assert not any(step.plan for step in _runner._predict(wanted, kernel.read(())))
+    assert not any(step.plan for step in _runner._predict(wanted, kernel.read(everything)))
     return shown(done)
 
 
@@ -132,20 +166,20 @@ NETWORKS = st.dictionaries(
 def test_what_is_predicted_is_done(lists: list[dict[str, list[Any]]], purge: bool) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         kernel = a_kernel(monkeypatch)
-        begin = kernel.read(())
+        begin = kernel.all()
         for wanted in lists:
             run(kernel, wanted, purge=purge)
         everything = together(network(number, taps=2, forwards=True) for number in (1, 2, 3))
         run(kernel, everything, state="absent")
-        assert kernel.read(()) == begin
+        assert kernel.all() == begin
 
 
 @pytest.mark.parametrize("options", [{"purge": True}, {"purge_bridges": ("br1",)}])
 def test_a_bridge_and_its_taps_are_purged_together(kernel: Kernel, options: dict[str, Any]) -> None:
-    begin = kernel.read(())
+    begin = kernel.all()
     run(kernel, network(1, taps=2, forwards=True))
     assert run(kernel, together([]), **options)
-    assert kernel.read(()) == begin
+    assert kernel.all() == begin
 
 
 def host_only(bridge: str) -> dict[str, list[dict[str, Any]]]:
@@ -167,7 +201,7 @@ def test_a_network_takes_another_name(kernel: Kernel, profile: Callable[[str], d
 
 def test_a_network_takes_another_name_after_a_run_that_was_killed(kernel: Kernel) -> None:
     run(kernel, host_only("br1"), purge=True)
-    policies, *_rest = _runner._predict(parts(host_only("lan"), purge=True), kernel.read(()))
+    policies, *_rest = _runner._predict(parts(host_only("lan"), purge=True), kernel.all())
     kernel.apply(policies.plan, ())
     run(kernel, host_only("lan"), purge=True)
 
@@ -191,7 +225,7 @@ def test_forwards_take_no_room_on_a_bridge(kernel: Kernel) -> None:
 def test_a_run_with_nothing_to_do_leads_to_the_host_as_it_is(kernel: Kernel) -> None:
     lists = network(1, taps=2, forwards=True)
     run(kernel, lists)
-    state = kernel.read(())
+    state = kernel.all()
     for step in _runner._predict(parts(lists), state):
         assert step.state == state
         assert step.plan.leads_to(state) == state
@@ -218,10 +252,10 @@ def test_a_run_with_nothing_to_do_leads_to_the_host_as_it_is(kernel: Kernel) -> 
 def test_what_is_missing_for_any_kind_is_found_before_the_first_change(
     kernel: Kernel, change: dict[str, Any], says: str
 ) -> None:
-    begin = kernel.read(())
+    begin = kernel.all()
     with pytest.raises(HostError, match=says):
         run(kernel, {**network(1), **change})
-    assert kernel.read(()) == begin
+    assert kernel.all() == begin
 
 
 def test_a_run_that_fails_halfway_says_what_it_has_done(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,30 +265,34 @@ def test_a_run_that_fails_halfway_says_what_it_has_done(kernel: Kernel, monkeypa
         kernel.apply(plan, backends)
 
     monkeypatch.setattr(_runner.host, "apply", apply)
-    predicted = _runner._predict(parts(network(1, taps=1)), kernel.read(()))
+    predicted = _runner._predict(parts(network(1, taps=1)), kernel.all())
     with pytest.raises(
-        _runner._HalfwayError, match=r"^no more taps; done before that: policies, nat, bridges$"
+        _runner._HalfwayError, match=r"^no more taps; done before that: networks, policies, nat, bridges$"
     ) as failed:
         _runner._carry_out(predicted)
     told = _runner._difference(failed.value.done)
-    assert told == {"changed": True, "diff": shown(predicted[:3])}
+    assert told == {"changed": True, "diff": shown(predicted[:4])}
 
 
 def test_what_no_kind_to_come_is_about_is_not_read_again(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[list[str]] = []
+    reads: list[set[Backend]] = []
 
     def read(backends: Any) -> State:
-        reads.append([name for name, backend in each.items() if backend in backends])
+        reads.append(set(backends))
         return kernel.read(backends)
 
     monkeypatch.setattr(_runner.host, "read", read)
-    each = {subject.option: Backend(units=(subject.option,)) for subject in SUBJECTS}
-    own = [replace(part, backends=(each[part.subject.option],)) for part in parts(network(1, taps=1))]
-    done = _runner._carry_out(_runner._predict(own, kernel.read(())))
-    order = [step.part.subject.option for step in done]
-    assert order == ["policies", "nat", "bridges", "taps", "port_forwards"]
-    assert not done[-1].plan
-    assert reads == [order[number:] for number in range(4)]
+    done = _runner._carry_out(_runner._predict(parts(network(1, taps=1)), kernel.all()))
+    assert [step.part.subject.option for step in done if step.plan] == [
+        "networks",
+        "policies",
+        "nat",
+        "bridges",
+        "taps",
+    ]
+    of = [set(step.part.backends) for step in done]
+    assert reads == [set().union(*of[number:]) for number in range(5)]
+    assert NEIGHBOURS not in reads[1] and ADDRESSES not in reads[2] and LINKS in reads[4]
 
 
 def test_a_run_that_fails_at_once_has_done_nothing(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
