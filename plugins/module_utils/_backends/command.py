@@ -55,3 +55,11 @@ def run(arguments: Sequence[str], stdin: Optional[str] = None, check: bool = Tru
             f"{' '.join(arguments)} failed with status {result.returncode}: {(result.stderr or result.stdout).strip()}"
         )
     return result
+
+
+def run_side_by_side(arguments: Sequence[str], stdins: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
+    """Run a tool for each of the inputs, as many at a time as there are processors; that one fails does not stop the others."""
+    from concurrent.futures import ThreadPoolExecutor  # here, because it takes longer than most that a module does
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda stdin: run(arguments, stdin, check=False), stdins))

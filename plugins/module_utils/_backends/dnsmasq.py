@@ -20,7 +20,7 @@ from .._plan.core import Plan, Request
 from .._render import dnsmasq
 from .._render.dnsmasq import NAMES, Files
 from . import files, sockets, tc
-from .command import find, run
+from .command import find, run_side_by_side
 
 _DNS, _DHCP, _DHCPV6, _TFTP = 53, 67, 547, 69
 _ANY = {4: ipaddress.ip_address("0.0.0.0"), 6: ipaddress.ip_address("::")}
@@ -32,8 +32,9 @@ def require(request: Request, plan: Plan, state: State) -> None:
     of_network = {bridge: Files(*(texts.get(path, "") for path in dnsmasq.paths(bridge))) for bridge in _touched(plan)}
     if request.present or of_network:
         program = find("dnsmasq", "dnsmasq-base")
-        for bridge, own in of_network.items():
-            tested = run([program, "--test", "--conf-file=-"], stdin=dnsmasq.for_test(own), check=False)
+        inputs = [dnsmasq.for_test(own) for own in of_network.values()]
+        results = run_side_by_side([program, "--test", "--conf-file=-"], inputs)
+        for bridge, tested in zip(of_network, results):
             if tested.returncode != 0:
                 raise HostError(f"{request.at(bridge)}: dnsmasq refuses: {tested.stderr.strip()}")
     going = {_pid(bridge) for bridge in _stopped(plan)}
