@@ -74,6 +74,12 @@ options: {}
 requirements:
   - pyroute2 >= 0.7.2 on the host. Where another Python of the host has it, the module continues under that one.
 """
+    IPROUTE2 = r"""
+options: {}
+requirements:
+  - iproute2 on the host.
+"""
+
     NFTABLES = r"""
 options: {}
 requirements:

@@ -10,9 +10,9 @@ DOCUMENTATION = r"""
 module: resources
 short_description: Manage all that virtual machine networks are made of in one run
 description:
-  - Does what the modules M(tapestry.vmnet.coexist), M(tapestry.vmnet.policies), M(tapestry.vmnet.nat), M(tapestry.vmnet.bridges),
+  - Does what the modules M(tapestry.vmnet.policies), M(tapestry.vmnet.coexist), M(tapestry.vmnet.nat), M(tapestry.vmnet.bridges),
     M(tapestry.vmnet.taps), M(tapestry.vmnet.port_forwards) and M(tapestry.vmnet.dhcp) do, one after the other in this order, and for
-    O(state=absent) in the opposite one but for the first.
+    O(state=absent) in the opposite one, but M(tapestry.vmnet.coexist) first.
   - It is one module run in place of up to seven, and looks at the host once where nothing is to be done. The roles are made of it.
   - All entries are checked before the first change, each kind on what those before it are going to leave behind, so a tap finds the bridge
     that is yet to be made. In check mode this is what is shown. What the host lacks for them is refused before the first change, too,
@@ -26,11 +26,15 @@ author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
   - tapestry.vmnet.resources
 options:
-  networks:
+  policies:
     description:
-      - Entries as in O(tapestry.vmnet.coexist#module:networks).
+      - Entries as in O(tapestry.vmnet.policies#module:policies).
       - At least one kind is needed. The entries of those that are not given stay as they are recorded; an empty list is given, too, and
         what it does not name may be purged.
+    type: list
+    elements: dict
+  networks:
+    description: Entries as in O(tapestry.vmnet.coexist#module:networks).
     type: list
     elements: dict
   coexist:
@@ -38,10 +42,6 @@ options:
     type: str
     choices: [auto, report, "off"]
     default: report
-  policies:
-    description: Entries as in O(tapestry.vmnet.policies#module:policies).
-    type: list
-    elements: dict
   nat:
     description: Entries as in O(tapestry.vmnet.nat#module:nat).
     type: list
@@ -66,22 +66,22 @@ options:
     description:
       - What the host has to have before anything is changed, of the programs V(dnsmasq), V(ip) and V(nft), and of the library V(pyroute2)
         for any of its Pythons.
-      - Where it lacks any of it, all entries are checked as in check mode, nothing is changed, and it is returned as RV(missing). Tasks may
-        bring it then, and be followed by a run without this option.
+      - Where it lacks any of it, all entries are checked as in check mode, but for what only that could tell, nothing is changed, and it is
+        returned as RV(missing). Tasks may bring it then, and be followed by a run without this option.
       - Without it a host that lacks something is refused. Check mode predicts either way.
     type: list
     elements: str
     choices: [dnsmasq, ip, nft, pyroute2]
     default: []
 requirements:
-  - iproute2 on the host.
+  - iproute2 on the host, where O(bridges) or O(taps) are given.
   - dnsmasq >= 2.89 on the host, where O(dhcp) is given.
   - nftables >= 1.0.6 on the host, where O(policies), O(nat) or O(port_forwards) is given.
   - pyroute2 >= 0.7.2 on the host, where there are or were O(port_forwards). Where another Python of the host has it, the module continues
     under that one.
 seealso:
-  - module: tapestry.vmnet.coexist
   - module: tapestry.vmnet.policies
+  - module: tapestry.vmnet.coexist
   - module: tapestry.vmnet.nat
   - module: tapestry.vmnet.bridges
   - module: tapestry.vmnet.taps
@@ -118,14 +118,14 @@ missing:
   type: list
   elements: str
   sample: [nft]
-networks:
-  description: As RV(tapestry.vmnet.coexist#module:networks).
-  returned: when O(networks) is given
-  type: list
-  elements: dict
 policies:
   description: As RV(tapestry.vmnet.policies#module:policies).
   returned: when O(policies) is given
+  type: list
+  elements: dict
+networks:
+  description: As RV(tapestry.vmnet.coexist#module:networks).
+  returned: when O(networks) is given
   type: list
   elements: dict
 nat:
@@ -172,8 +172,8 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.policies 
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.port_forwards import PORT_FORWARDS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps import TAPS
 
-# Other firewalls and our own filter before anything could cross, bridges before what is on them.
-SUBJECTS = (NETWORKS, POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS, DHCP)
+# The filter before anything could cross, other firewalls' too, and bridges before what is on them.
+SUBJECTS = (POLICIES, NETWORKS, NAT, BRIDGES, TAPS, PORT_FORWARDS, DHCP)
 
 
 def check_entries(module: AnsibleModule, subject: Subject) -> None:
@@ -205,7 +205,7 @@ def main() -> None:
     subjects = [as_given(module, subject) for subject in subjects]
     if module.params["state"] == "absent":
         subjects.reverse()
-        # What others let through is closed first here, too: our own filter is the last to go.
+        # What others let through for us is closed before anything goes; our own filter is the last to go.
         subjects.sort(key=lambda subject: subject.option != NETWORKS.option)
     run(module, *subjects, needs=module.params["needs"])
 

@@ -16,6 +16,7 @@ version_added: 0.1.0
 author: The tapestry.vmnet authors (@tapestry)
 extends_documentation_fragment:
   - tapestry.vmnet.resources
+  - tapestry.vmnet.resources.iproute2
 options:
   taps:
     description: The taps.

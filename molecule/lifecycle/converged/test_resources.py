@@ -189,7 +189,7 @@ def headers(diff: list[dict[str, str]]) -> list[str]:
             "(?<!module: )missing required arguments: name found in taps",
             id="field and missing",
         ),
-        pytest.param(dict.fromkeys(LISTS), "one of the following is required: networks, policies, ", id="none"),
+        pytest.param(dict.fromkeys(LISTS), "one of the following is required: policies, networks, ", id="none"),
     ],
 )
 def test_what_is_wrong_in_any_list_is_said_before_the_first_change(

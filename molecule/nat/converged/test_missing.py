@@ -113,6 +113,7 @@ def test_under_another_python_the_modules_find_the_one_that_has_pyroute2(
     [
         ("host_only", "/usr/sbin/dnsmasq"),
         ("bridged", "/usr/lib/python3/dist-packages/pyroute2"),
+        ("nat", "/usr/bin/ip"),
         ("nat", "/usr/sbin/nft"),
     ],
 )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import random
 import socket
@@ -29,9 +28,10 @@ from .._model.mark import Owner, owner
 from .._model.resource import Resource
 from .._plan.core import Plan
 from . import if_link, link_requests, sysctl, tuntap, unmanaged
+from .addresses import CidrAddress, dump_addresses
 from .backend import Backend
 from .command import find, is_installed, run
-from .netlink import GETADDR, GETLINK, Attribute, Netlink, attributes, connected, each_attribute, number, text
+from .netlink import GETLINK, Attribute, Netlink, attributes, connected, each_attribute, number, text
 
 _IPV6 = "/proc/sys/net/ipv6/conf"
 _TOGETHER = 1000  # links that are removed by one request; all that leads to it is sent at once
@@ -44,7 +44,7 @@ def read() -> list[Resource]:
         links = _dump_links(netlink)
         filtering = {link.ifindex: link for link in links if link.type == "bridge" and _vlan_filtering(link)}
         vlans = _dump_vlans(netlink) if filtering else {}
-        addresses = _dump_addresses(netlink)
+        on = {index: _without_link_local(each) for index, each in dump_addresses(netlink).items()}
     names = {link.ifindex: link.name for link in links}
     ports: dict[int, list[str]] = {}
     for link in links:
@@ -53,13 +53,13 @@ def read() -> list[Resource]:
     for link in links:
         bridge = names.get(link.master)
         if link.type == "bridge":
-            found.append(_bridge(link, tuple(addresses.get(link.ifindex, ())), tuple(ports.get(link.ifindex, ()))))
+            found.append(_bridge(link, on.get(link.ifindex, ()), tuple(ports.get(link.ifindex, ()))))
         elif _is_persistent_tap(link):
             usual = _number(filtering[link.master].data, if_link.DEFAULT_PVID) if link.master in filtering else 0
             vlan = _vlan(vlans.get(link.ifindex, {}), usual) if link.master in filtering else None
             found.append(_tap(link, bridge, vlan))
         else:
-            found.append(_other(link, bridge, tuple(addresses.get(link.ifindex, ()))))
+            found.append(_other(link, bridge, on.get(link.ifindex, ())))
     return found
 
 
@@ -131,6 +131,12 @@ def _delete(netlink: Netlink, names: Sequence[str]) -> None:
         taken = {_number(attributes(link[if_link.LINK.size :]), if_link.GROUP) for link in _dump(netlink)}
         group = next(n for n in iter(lambda: random.randrange(1 << 16, 1 << 31), None) if n not in taken)
         netlink.send(link_requests.delete(names[start : start + _TOGETHER], group))
+
+
+def _require_ip(plan: Plan) -> None:
+    """The boot script makes with it what is made here without."""
+    if any(new for _old, new in plan.only(Bridge.kind, Tap.kind).pairs()):
+        find("ip", "iproute2")
 
 
 def _require_vlan_filtering(name: str) -> None:
@@ -209,16 +215,9 @@ def _mask(what: int) -> Attribute:
     return Attribute(if_link.EXT_MASK, what)
 
 
-def _dump_addresses(netlink: Netlink) -> dict[int, list[str]]:
-    """Index -> addresses, without IPv6's link-local ones, which the kernel assigns by itself."""
-    found: dict[int, list[str]] = {}
-    for body in netlink.dump(GETADDR, if_link.ADDRESS.pack(0, 0, 0, 0, 0)):
-        _family, length, _flags, _scope, index = if_link.ADDRESS.unpack_from(body)
-        of = attributes(body[if_link.ADDRESS.size :])
-        address = ipaddress.ip_address(of[if_link.LOCAL] if if_link.LOCAL in of else of[if_link.PEER])
-        if address.version == 4 or not address.is_link_local:
-            found.setdefault(index, []).append(f"{address}/{length}")
-    return found
+def _without_link_local(found: Sequence[CidrAddress]) -> tuple[str, ...]:
+    """IPv6's, which the kernel assigns by itself."""
+    return tuple(str(address) for address in found if address.version == 4 or not address.is_link_local)
 
 
 def _bridge(link: _Link, addresses: tuple[str, ...], ports: tuple[str, ...]) -> Bridge:
@@ -316,7 +315,7 @@ def _tell_and_apply(plan: Plan) -> None:
 LINKS = Backend(
     read=lambda _found: [*read(), *unmanaged.read()],
     require_features=require_features,
-    require=lambda _plan: find("ip", "iproute2"),
+    require=_require_ip,
     apply=_tell_and_apply,
     settle=unmanaged.tell,
 )

@@ -9,25 +9,22 @@ import shlex
 from functools import lru_cache
 from typing import Any
 
-from .._model.errors import HostError
 from .._model.resource import Resource
 from .._model.ruleset import TABLE, Counter, Element, Program
 from .._plan.core import Plan
 from .._render import ruleset
 from .command import find, is_installed, run
-from .nft_command import nft
+from .nft_command import listing, nft
 
 
 def read() -> list[Resource]:
     """The elements and counters of the table, and whether its program is as we wrote it; nothing where there is no table."""
     if not is_installed("nft"):
         return []  # then there is no table, and no run that wants one goes on
-    listing = nft("-j", "list", "table", *TABLE.split(), check=False)
-    if listing.returncode != 0:
-        if "No such file or directory" in listing.stderr or "does not exist" in listing.stderr:
-            return []
-        raise HostError(f"nft cannot list the table {TABLE}: {listing.stderr.strip()}")
-    found = ruleset.read_listing(listing.stdout)
+    listed = listing(*TABLE.split())
+    if listed is None:
+        return []
+    found = ruleset.read_listing(listed)
     written = _as_written()
     edits = ruleset.edits(found.program, written)
     return [*found.elements, *found.counters, Program("vmnet", intact=found.program == written, edits=edits)]
@@ -53,5 +50,5 @@ def _as_written() -> Any:
     """
     program = shlex.quote(find("nft", "nftables"))
     script = f"{program} -f - && {program} -j list table {TABLE}"
-    listing = run([find("unshare", "util-linux"), "--net", "sh", "-c", script], stdin=ruleset.program())
-    return ruleset.read_listing(listing.stdout).program
+    listed = run([find("unshare", "util-linux"), "--net", "sh", "-c", script], stdin=ruleset.program())
+    return ruleset.read_listing(listed.stdout).program

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from .._model.errors import HostError
 from .command import find, run
@@ -23,3 +23,13 @@ def nft(*arguments: str, **options: Any) -> Any:
     if result.returncode != 0 and options.get("check", True):
         raise HostError(f"nft {' '.join(arguments)} failed, and nothing was changed: {result.stderr.strip()}")
     return result
+
+
+def listing(family: str, table: str) -> Optional[str]:
+    """The JSON of a table; None where there is none, or none any more."""
+    listed = nft("-j", "list", "table", family, table, check=False)
+    if listed.returncode == 0:
+        return str(listed.stdout)
+    if "No such file or directory" in listed.stderr or "does not exist" in listed.stderr:
+        return None
+    raise HostError(f"nft cannot list the table {family} {table}: {listed.stderr.strip()}")

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from subprocess import CompletedProcess
 
-from ..._model.errors import HostError
 from ..._model.foreign import Table
 from ..._model.ruleset import TABLE
 from ..._render import iptables, nftables
 from ..command import find, is_installed, run
-from ..nft_command import nft
+from ..nft_command import listing, nft
 
 _FAMILIES = {"ip": ("iptables", "/proc/net/ip_tables_names"), "ip6": ("ip6tables", "/proc/net/ip6_tables_names")}
 _NO_INTERFACE = "lo"
@@ -42,8 +40,8 @@ def read(listings: Listings) -> Iterator[Table]:
             yield table
         if "(legacy)" not in own:
             yield from iptables.parse(other, family, legacy=True)
-    for listing in _tables_of_others():
-        yield from (table for table in nftables.parse(listing) if (table.family, table.name) not in known)
+    for listed in _tables_of_others():
+        yield from (table for table in nftables.parse(listed) if (table.family, table.name) not in known)
 
 
 def default_routes() -> Iterator[tuple[int, str]]:
@@ -62,19 +60,12 @@ def default_routes() -> Iterator[tuple[int, str]]:
 
 
 def _tables_of_others() -> list[str]:
-    """The listing of each table that is not ours."""
+    """The listing of each table that is not ours; one may go while the others are listed."""
     if not is_installed("nft"):
         return []
     names = [line.split()[1:] for line in nft("list", "tables").stdout.splitlines() if line.startswith("table ")]
-    listings = [nft("-j", "list", "table", *name, check=False) for name in names if " ".join(name) != TABLE]
-    return [listing.stdout for listing in listings if not _is_gone(listing)]
-
-
-def _is_gone(listing: CompletedProcess[str]) -> bool:
-    """Whether the table went after all were named. Raises HostError for another failure."""
-    if listing.returncode != 0 and "No such file or directory" not in listing.stderr:
-        raise HostError(f"{' '.join(listing.args)} failed: {listing.stderr.strip()}")
-    return listing.returncode != 0
+    listed = [listing(*name) for name in names if " ".join(name) != TABLE]
+    return [each for each in listed if each is not None]
 
 
 def _has_content(path: str) -> bool:

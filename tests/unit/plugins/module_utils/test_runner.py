@@ -44,7 +44,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.port_forw
 from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.taps import TAPS
 from ansible_collections.tapestry.vmnet.tests.unit.support import applied, by_key
 
-SUBJECTS = (networks({"coexist": "auto", "state": "present"}), POLICIES, NAT, BRIDGES, TAPS, PORT_FORWARDS)
+SUBJECTS = (POLICIES, networks({"coexist": "auto", "state": "present"}), NAT, BRIDGES, TAPS, PORT_FORWARDS)
 # What each backend reads; those that are not here read kernel parameters.
 KINDS = {
     NEIGHBOURS: [Grant.kind, Surroundings.kind],
@@ -139,7 +139,7 @@ def parts(lists: dict[str, list[Any]], **options: Any) -> list[Any]:
         request = replace(request, staying_bridges=bridges if request.purge else None)
         backends = (*subject.backends, *subject.looks_at(request))
         found.append(_runner._Part(replace(subject, afterwards=lambda _plan: None), request, backends))
-    return found if state == "present" else [found[0], *found[:0:-1]]
+    return found if state == "present" else [found[1], *found[:1:-1], found[0]]
 
 
 def shown(steps: Iterable[Any]) -> list[Any]:
@@ -267,7 +267,7 @@ def test_a_run_that_fails_halfway_says_what_it_has_done(kernel: Kernel, monkeypa
     monkeypatch.setattr(_runner.host, "apply", apply)
     predicted = _runner._predict(parts(network(1, taps=1)), kernel.all())
     with pytest.raises(
-        _runner._HalfwayError, match=r"^no more taps; done before that: networks, policies, nat, bridges$"
+        _runner._HalfwayError, match=r"^no more taps; done before that: policies, networks, nat, bridges$"
     ) as failed:
         _runner._carry_out(predicted)
     told = _runner._difference(failed.value.done)
@@ -283,16 +283,11 @@ def test_what_no_kind_to_come_is_about_is_not_read_again(kernel: Kernel, monkeyp
 
     monkeypatch.setattr(_runner.host, "read", read)
     done = _runner._carry_out(_runner._predict(parts(network(1, taps=1)), kernel.all()))
-    assert [step.part.subject.option for step in done if step.plan] == [
-        "networks",
-        "policies",
-        "nat",
-        "bridges",
-        "taps",
-    ]
+    changing = [step.part.subject.option for step in done if step.plan]
+    assert changing == ["policies", "networks", "nat", "bridges", "taps"]
     of = [set(step.part.backends) for step in done]
     assert reads == [set().union(*of[number:]) for number in range(5)]
-    assert NEIGHBOURS not in reads[1] and ADDRESSES not in reads[2] and LINKS in reads[4]
+    assert ADDRESSES not in reads[1] and NEIGHBOURS not in reads[2] and LINKS in reads[4]
 
 
 def test_a_run_that_fails_at_once_has_done_nothing(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
