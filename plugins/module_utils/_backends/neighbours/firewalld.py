@@ -54,14 +54,20 @@ def apply(plan: Plan) -> None:
     _firewall_cmd("--check-config")
     _firewall_cmd("--reload")
     after = _bound()
+    ours = [os.path.basename(path)[: -len(".xml")] for path in _paths(plan)]  # bound by their files only
     for interface, zone in before.items():
-        if interface not in after and os.path.exists(f"/sys/class/net/{interface}"):
+        if interface not in after and zone not in ours and os.path.exists(f"/sys/class/net/{interface}"):
             _firewall_cmd(f"--zone={zone}", f"--change-interface={interface}")
 
 
 def _is_about_us(plan: Plan) -> bool:
+    return bool(_paths(plan))
+
+
+def _paths(plan: Plan) -> list[str]:
+    """Of the files of firewalld that come, change or go."""
     names = [r.name for pair in plan.only(File.kind).pairs() for r in pair if isinstance(r, File)]
-    return any(name.startswith(f"{layout.FIREWALLD}/") for name in names)
+    return [name for name in names if name.startswith(f"{layout.FIREWALLD}/")]
 
 
 def _is_running() -> bool:
