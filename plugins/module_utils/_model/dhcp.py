@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Optional
 
@@ -336,13 +335,6 @@ class Daemon(Resource):
 
     started_with: str = ""
     reloaded_with: str = ""
-
-
-def parse_networks(entries: Iterable[Fields], complete: bool = True) -> list[DhcpNetwork]:
-    """The entries of one host. Raises InputError for two on one bridge."""
-    networks = [(entry, DhcpNetwork.parse(entry, complete)) for entry in entries]
-    refuse_duplicates((entry.place("bridge"), network.bridge, "the bridge") for entry, network in networks)
-    return [network for _entry, network in networks]
 
 
 def fingerprint(*texts: str) -> str:

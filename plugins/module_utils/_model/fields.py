@@ -94,3 +94,14 @@ def refuse_duplicates(items: Iterable[tuple[str, Any, str]]) -> None:
         if (what, value) in seen:
             raise InputError(at, f"{what} {value} is already that of {seen[what, value]}")
         seen[what, value] = at
+
+
+def one_per_bridge(parse: Callable[[Fields, bool], T]) -> Callable[[list[Fields], bool], list[T]]:
+    """Makes of what reads one entry what reads a list. That raises InputError for the second of two on one bridge."""
+
+    def parse_all(listed: list[Fields], complete: bool) -> list[T]:
+        parsed = [parse(entry, complete) for entry in listed]
+        refuse_duplicates((entry.at, entry.raw("bridge"), "the bridge") for entry in listed)
+        return parsed
+
+    return parse_all

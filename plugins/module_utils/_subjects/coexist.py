@@ -11,17 +11,11 @@ from typing import Any
 
 from .._backends.neighbours import NEIGHBOURS
 from .._model.coexist import HOW, MODES, Network
-from .._model.fields import Fields, refuse_duplicates
+from .._model.fields import one_per_bridge
 from .._plan.coexist import plan_coexist, show
 from .._runner import Subject
 
 OPTION = {"coexist": {"type": "str", "choices": list(HOW), "default": "report"}}
-
-
-def _parse(entries: list[Fields], present: bool) -> list[Network]:
-    parsed = [(entry.at, Network.parse(entry, present)) for entry in entries]
-    refuse_duplicates((at, network.bridge, "the bridge") for at, network in parsed)
-    return [network for _at, network in parsed]
 
 
 NETWORKS = Subject(
@@ -38,7 +32,7 @@ NETWORKS = Subject(
         "forwards": {"type": "bool"},
     },
     backends=(NEIGHBOURS,),
-    parse=_parse,
+    parse=one_per_bridge(Network.parse),
     plan=plan_coexist("report"),
     show=show,
 )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .._backends.dhcp import DHCP_SERVERS
 from .._backends.dnsmasq import require
-from .._model.dhcp import CHECKSUM_FIXES, IPV6_MODES, parse_networks
+from .._model.dhcp import CHECKSUM_FIXES, IPV6_MODES, DhcpNetwork
+from .._model.fields import one_per_bridge
 from .._plan.dhcp import plan_dhcp, show_dhcp
 from .._runner import Subject
 
@@ -78,7 +79,7 @@ DHCP = Subject(
     key="bridge",
     entry=_NETWORK,
     backends=(DHCP_SERVERS,),
-    parse=parse_networks,
+    parse=one_per_bridge(DhcpNetwork.parse),
     plan=plan_dhcp,
     show=show_dhcp,
     require=require,

@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from .._backends.addresses import INTERFACES
 from .._backends.packet_filter import FORWARDING, PACKET_FILTER
-from .._model.fields import Fields, refuse_duplicates
+from .._model.fields import one_per_bridge
 from .._model.nat import SourceNat, from_elements
 from .._plan.filter import plan_filter, replaces_bridge, require_uplinks, show_networks
 from .._runner import Subject
-
-
-def _parse(entries: list[Fields], present: bool) -> list[SourceNat]:
-    networks = [(entry.at, SourceNat.parse(entry, present)) for entry in entries]
-    refuse_duplicates((at, network.bridge, "the bridge") for at, network in networks)
-    return [network for _at, network in networks]
-
 
 NAT = Subject(
     "nat",
@@ -31,7 +24,7 @@ NAT = Subject(
         "autostart": {"type": "bool", "default": True},
     },
     backends=(PACKET_FILTER, FORWARDING, INTERFACES),
-    parse=_parse,
+    parse=one_per_bridge(SourceNat.parse),
     plan=plan_filter("nat", replaces_bridge),
     show=show_networks("nat", from_elements),
     require=require_uplinks,

@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from .._backends.addresses import ADDRESSES, INTERFACES
 from .._backends.packet_filter import FORWARDING, PACKET_FILTER
-from .._model.fields import Fields, refuse_duplicates
+from .._model.fields import one_per_bridge
 from .._model.policy import MODES, Policy, from_elements
 from .._plan.filter import plan_filter, replaces_bridge, require_uplinks, show_networks
 from .._runner import Subject
-
-
-def _parse(entries: list[Fields], present: bool) -> list[Policy]:
-    policies = [(entry.at, Policy.parse(entry, present)) for entry in entries]
-    refuse_duplicates((at, policy.bridge, "the bridge") for at, policy in policies)
-    return [policy for _at, policy in policies]
-
 
 POLICIES = Subject(
     "policies",
@@ -34,7 +27,7 @@ POLICIES = Subject(
         "autostart": {"type": "bool", "default": True},
     },
     backends=(PACKET_FILTER, FORWARDING, INTERFACES, ADDRESSES),
-    parse=_parse,
+    parse=one_per_bridge(Policy.parse),
     plan=plan_filter("policies", replaces_bridge),
     show=show_networks("policies", from_elements),
     require=require_uplinks,

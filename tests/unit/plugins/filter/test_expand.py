@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.tapestry.vmnet.plugins.filter.expand import FilterModule
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.coexist import Network as Neighbour
-from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import parse_networks
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import entries
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.links import Bridge, Tap
@@ -27,6 +26,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.network impo
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.policy import Policy
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.port_forward import PortForward, refuse_conflicts
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.uplink import Uplink
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.dhcp import DHCP
 
 Profile = dict[str, Any]
 
@@ -866,7 +866,7 @@ def accepted(resource: str, found: list[Profile]) -> list[Any]:
     """As the module of the resource reads them."""
     read = entries(found, resource, "name")
     if resource == "dhcp":
-        return list(parse_networks(read))
+        return list(DHCP.parse(read, True))
     if resource == "uplinks":
         return [Uplink.parse(entry, True) for entry in read]
     kind: Any = {

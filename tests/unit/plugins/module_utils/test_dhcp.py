@@ -24,7 +24,6 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp import 
     DhcpNetwork,
     HeldLease,
     Leases,
-    parse_networks,
 )
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.dhcp_option import OPTIONS
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import HostError, InputError
@@ -34,6 +33,7 @@ from ansible_collections.tapestry.vmnet.plugins.module_utils._model.resource imp
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.core import Plan, Request
 from ansible_collections.tapestry.vmnet.plugins.module_utils._plan.dhcp import TEMPLATE, loaded, plan_dhcp, show_dhcp
 from ansible_collections.tapestry.vmnet.plugins.module_utils._render import dnsmasq
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.dhcp import DHCP
 
 BASE: dict[str, Any] = {
     "bridge": "vmnet8",
@@ -223,13 +223,8 @@ def test_the_place_is_the_callers() -> None:
         DhcpNetwork.parse(Fields(entry, "nat_networks[vmnet8].dhcp"))
 
 
-def test_one_bridge_is_listed_once() -> None:
-    with pytest.raises(InputError, match="the bridge vmnet8 is already that of"):
-        parse_networks(entries([BASE, BASE], "dhcp", "bridge"))
-
-
 def test_only_the_bridge_is_needed_to_remove_a_network() -> None:
-    assert parse_networks(entries([{"bridge": "vmnet8"}], "dhcp", "bridge"), False)[0].bridge == "vmnet8"
+    assert DHCP.parse(entries([{"bridge": "vmnet8"}], "dhcp", "bridge"), False)[0].bridge == "vmnet8"
 
 
 def test_an_isolated_network_has_no_router_and_resolves_nothing_outside() -> None:

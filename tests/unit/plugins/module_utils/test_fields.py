@@ -12,6 +12,11 @@ import pytest
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model import net
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.errors import InputError
 from ansible_collections.tapestry.vmnet.plugins.module_utils._model.fields import Fields, entries, refuse_duplicates
+from ansible_collections.tapestry.vmnet.plugins.module_utils._runner import Subject
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.coexist import NETWORKS
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.dhcp import DHCP
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.nat import NAT
+from ansible_collections.tapestry.vmnet.plugins.module_utils._subjects.policies import POLICIES
 
 
 def test_a_field_that_is_missing_is_named_with_its_place() -> None:
@@ -126,3 +131,16 @@ def test_the_second_of_two_equal_values_is_refused_and_the_first_is_named() -> N
 
 def test_equal_values_of_different_kinds_are_no_duplicates() -> None:
     refuse_duplicates([("a", "x", "the name"), ("b", "x", "the port"), ("c", "y", "the name")])
+
+
+@pytest.mark.parametrize("subject", [POLICIES, NAT, NETWORKS, DHCP], ids=lambda subject: subject.option)
+def test_a_bridge_is_listed_once(subject: Subject) -> None:
+    listed = [{"bridge": name} for name in ("vmnet8", "vmnet9", "vmnet8")]
+    with pytest.raises(InputError) as refused:
+        subject.parse(entries(listed, subject.option, subject.key), False)
+    place = f"{subject.option}[vmnet8]"
+    assert str(refused.value) == f"{place}: the bridge vmnet8 is already that of {place}"
+    assert [each.bridge for each in subject.parse(entries(listed[:2], subject.option, subject.key), False)] == [
+        "vmnet8",
+        "vmnet9",
+    ]
