@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lab import Bed, Host
+from lab import Bed, Host, LabError
 from lab.places import bed_name
+from lab.rootfs import rootfs
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".build/peers"  # collections of others
@@ -31,6 +32,29 @@ class Task(NamedTuple):
 def bed(name: str, machines: Mapping[str, str]) -> Iterator[Bed]:
     with Bed.up(bed_name(f"bench-{name}"), machines, replace=True) as made:
         yield made
+
+
+def with_peers(release: str, peers: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A machine with those of these peers that can be installed here; and of each of the others, why it cannot."""
+    if _why_not(machine := "+".join([release, *peers])) is None:
+        return machine, {}
+    machine, missing = release, {}
+    for peer in peers:
+        if (reason := _why_not(f"{machine}+{peer}")) is None:
+            machine += f"+{peer}"
+        else:
+            missing[peer] = f"{peer} cannot be installed: {reason}"
+    return machine, missing
+
+
+def _why_not(machine: str) -> str | None:
+    try:
+        rootfs(machine)
+    except LabError as error:
+        said = str(error).splitlines()
+        _log, mark, complaint = next((line for line in said if "E: " in line), said[0]).rpartition("E: ")
+        return mark + complaint
+    return None
 
 
 @dataclass(frozen=True)

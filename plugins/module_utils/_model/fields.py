@@ -6,11 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Protocol, TypeVar
 
 from .errors import InputError
 
 T = TypeVar("T")
+
+
+class _OfBridge(Protocol):
+    @property
+    def bridge(self) -> str: ...
+
+
+B = TypeVar("B", bound=_OfBridge)
 
 
 class Fields:
@@ -96,12 +104,12 @@ def refuse_duplicates(items: Iterable[tuple[str, Any, str]]) -> None:
         seen[what, value] = at
 
 
-def one_per_bridge(parse: Callable[[Fields, bool], T]) -> Callable[[list[Fields], bool], list[T]]:
+def one_per_bridge(parse: Callable[[Fields, bool], B]) -> Callable[[list[Fields], bool], list[B]]:
     """Makes of what reads one entry what reads a list. That raises InputError for the second of two on one bridge."""
 
-    def parse_all(listed: list[Fields], complete: bool) -> list[T]:
+    def parse_all(listed: list[Fields], complete: bool) -> list[B]:
         parsed = [parse(entry, complete) for entry in listed]
-        refuse_duplicates((entry.at, entry.raw("bridge"), "the bridge") for entry in listed)
+        refuse_duplicates((entry.at, each.bridge, "the bridge") for entry, each in zip(listed, parsed))
         return parsed
 
     return parse_all

@@ -866,7 +866,7 @@ def accepted(resource: str, found: list[Profile]) -> list[Any]:
     """As the module of the resource reads them."""
     read = entries(found, resource, "name")
     if resource == "dhcp":
-        return list(DHCP.parse(read, True))
+        return DHCP.parse(read, True)
     if resource == "uplinks":
         return [Uplink.parse(entry, True) for entry in read]
     kind: Any = {

@@ -134,13 +134,12 @@ def test_equal_values_of_different_kinds_are_no_duplicates() -> None:
 
 
 @pytest.mark.parametrize("subject", [POLICIES, NAT, NETWORKS, DHCP], ids=lambda subject: subject.option)
-def test_a_bridge_is_listed_once(subject: Subject) -> None:
-    listed = [{"bridge": name} for name in ("vmnet8", "vmnet9", "vmnet8")]
+@pytest.mark.parametrize("second", ["vmnet8", " vmnet8"], ids=["alike", "with a space"])
+def test_a_bridge_is_listed_once(subject: Subject, second: str) -> None:
+    listed = entries([{"bridge": name} for name in ("vmnet8", "vmnet9", second)], subject.option, subject.key)
     with pytest.raises(InputError) as refused:
-        subject.parse(entries(listed, subject.option, subject.key), False)
-    place = f"{subject.option}[vmnet8]"
-    assert str(refused.value) == f"{place}: the bridge vmnet8 is already that of {place}"
-    assert [each.bridge for each in subject.parse(entries(listed[:2], subject.option, subject.key), False)] == [
-        "vmnet8",
-        "vmnet9",
-    ]
+        subject.parse(listed, False)
+    assert str(refused.value) == (
+        f"{subject.option}[{second}]: the bridge vmnet8 is already that of {subject.option}[vmnet8]"
+    )
+    assert [each.bridge for each in subject.parse(listed[:2], False)] == ["vmnet8", "vmnet9"]
