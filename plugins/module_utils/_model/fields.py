@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 class _OfBridge(Protocol):
     @property
-    def bridge(self) -> str: ...
+    def bridge(self) -> str:
+        """The name of its bridge."""
 
 
 B = TypeVar("B", bound=_OfBridge)
