@@ -4,8 +4,8 @@
 
 The role's time is all of it: Ansible's start, SSH, every module, the check of what was made. libvirt defines, starts and
 autostarts each network with virsh; Incus creates each with its client. A run counts when one dnsmasq per network listens on
-port 67, which is looked at when the clock has stopped. Memory is that of all dnsmasq processes, divided by the number of networks; the daemons of libvirt and Incus, which run
-beside them, are not in it.
+port 67, which is looked at when the clock has stopped. Memory is that of all dnsmasq processes, divided by the number of
+networks; the daemons of libvirt and Incus, which run beside them, are not in it.
 
 community.libvirt, in a playbook over SSH, takes one network at a time, in three looped tasks. The second run changes nothing. A loop
 of single-item tasks is how such a role is usually written: here of our own modules, with ten networks, because it takes long.
