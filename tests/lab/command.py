@@ -45,7 +45,7 @@ class Result:
         A tool that is not there raises whatever `check` says: its silence must not pass for the network's.
         """
         if self.status in _NOT_FOUND or (check and self.status != 0):
-            raise CommandError(f"{what}: exit status {self.status}\n{tail(self.stdout)}{tail(self.stderr)}".rstrip())
+            raise CommandError(f"exit status {self.status}: {what}\n{tail(self.stdout)}{tail(self.stderr)}".rstrip())
         return self
 
 
@@ -86,7 +86,7 @@ def run(
     except subprocess.TimeoutExpired as expired:
         printed = b"".join(part for part in (expired.stdout, expired.stderr) if isinstance(part, bytes))
         raise CommandError(
-            f"{shown(command)}: not done after {timeout:g} s\n{tail(printed.decode(errors='replace'))}".rstrip()
+            f"not done after {timeout:g} s: {shown(command)}\n{tail(printed.decode(errors='replace'))}".rstrip()
         ) from expired
     except FileNotFoundError as missing:
         raise CommandError(f"{missing.filename}: not installed; `python3 -m lab needs` lists the packages") from missing

@@ -117,10 +117,11 @@ class Guest:
             raise LabError(f"guest {self._key}: QEMU ended{log_tail(self.qemu_log)}{log_tail(self.kernel_log)}")
         return False
 
-    def run(self, command: str | Sequence[str], *, check: bool = True, timeout: float = 30) -> Result:
+    def run(self, command: str | Sequence[str], *, check: bool = True, timeout: float = 120) -> Result:
         """Run a shell command line in the guest, up to `timeout` seconds. Raises CommandError unless `check=False`.
 
-        Too late is always an error; the command is then killed. One command at a time: others wait for their turn.
+        Too late is always an error; the command is then killed. The limit is for what hangs, not for what is slow: an
+        emulated guest on a busy machine takes long to start a few programs. One command at a time: others wait.
         """
         line = command if isinstance(command, str) else shlex.join(command)
         with locked(self._socket.with_suffix(".lock")):
@@ -159,7 +160,7 @@ class Guest:
         status, stdout, stderr = answer
         if status == 137 and time.monotonic() - started >= limit * 0.9:
             raise CommandError(
-                f"guest {self.name}: {line}: not done after {limit} s\n{tail(stdout)}{tail(stderr)}".rstrip()
+                f"not done after {limit} s: guest {self.name}: {line}\n{tail(stdout)}{tail(stderr)}".rstrip()
             )
         return Result(status, stdout, stderr)
 
@@ -173,7 +174,7 @@ class Guest:
                 part = console.recv(65536)
             except TimeoutError:
                 raise CommandError(
-                    f"guest {self.name}: {line}: no answer from the guest after {timeout:g} s{log_tail(self.kernel_log)}"
+                    f"no answer from the guest after {timeout:g} s: guest {self.name}: {line}{log_tail(self.kernel_log)}"
                 ) from None
             if not part:
                 raise ConnectionError("console closed")

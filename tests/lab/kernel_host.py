@@ -150,7 +150,7 @@ class KernelHost(Host):
         stdout, stderr = (base64.b64decode(answer[name]).decode(errors="replace") for name in ("stdout", "stderr"))
         if answer["status"] is None:
             printed = f"{tail(stdout)}{tail(stderr)}"
-            raise CommandError(f"{self.name}: {shown(command)}: not done after {timeout:g} s\n{printed}".rstrip())
+            raise CommandError(f"not done after {timeout:g} s: {self.name}: {shown(command)}\n{printed}".rstrip())
         return Result(answer["status"], stdout, stderr).checked(f"{self.name}: {shown(command)}", check)
 
     @contextmanager
@@ -182,7 +182,7 @@ class KernelHost(Host):
                     part = channel.recv(1 << 20)
                 except TimeoutError:
                     raise CommandError(
-                        f"{self.name}: {what}: no answer after {timeout:g} s{log_tail(self.console_log)}"
+                        f"no answer after {timeout:g} s: {self.name}: {what}{log_tail(self.console_log)}"
                     ) from None
                 if not part:
                     raise LabError(f"{self.name}: {what}: the machine ended{log_tail(self._qemu_log)}")
