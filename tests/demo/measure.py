@@ -94,7 +94,7 @@ def connect(station: Station, to: str, send: str = "", options: str = "") -> Ans
     timeout = f",connect-timeout={_PATIENCE}" if to.startswith("TCP") else ""
     line = f"printf '{send}\\r\\n\\r\\n' | socat -t {1 if to.startswith('UDP') else 3} - {to}{timeout}{options}"
     started = time.monotonic()
-    result = station.run(line, check=False, timeout=15)
+    result = station.run(line, check=False)
     refusal = next((reason for reason in _REASONS if reason in result.stderr), result.stderr.strip() or "silence")
     return Answer(result.stdout.strip(), refusal, time.monotonic() - started)
 

@@ -137,11 +137,11 @@ class Guest:
     def dhcp(self, interface: str = "eth0", *, options: str = "", timeout: float = 30) -> dict[str, str]:
         """Ask for a lease, apply it, and return its fields as udhcpc names them (ip, mask, router, dns, mtu, ...).
 
-        Raises CommandError when no server answers.
+        Raises CommandError when no server answers within about `timeout` seconds.
         """
         asked = "-O mtu -O staticroutes -O search -O domain -O hostname -O ntpsrv -O broadcast"
         tries = max(1, int(timeout) // 2)
-        self.run(f"udhcpc -i {interface} -f -n -q -t {tries} -T 2 {asked} {options}", timeout=timeout + 5)
+        self.run(f"udhcpc -i {interface} -f -n -q -t {tries} -T 2 {asked} {options}")
         lines = self.run(f"cat /tmp/lease.{interface}").lines
         return dict(line.split("=", 1) for line in lines if "=" in line)
 

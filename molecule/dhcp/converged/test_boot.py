@@ -41,7 +41,7 @@ def test_the_boot_file_follows_the_firmware(guests: Guests, options: str, file: 
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("file", ["pxelinux.0", "initrd"])
 def test_the_guest_gets_the_file_from_the_host(host: Host, guests: Guests, file: str) -> None:
-    guests["web"].run(f"tftp -g -r {file} -l /tmp/{file} 192.168.233.2", timeout=60)
+    guests["web"].run(f"tftp -g -r {file} -l /tmp/{file} 192.168.233.2")
     wanted = host.run(f"sha256sum /srv/{file}").stdout.split()[0]
     assert guests["web"].run(f"sha256sum /tmp/{file}").stdout.split()[0] == wanted
 
