@@ -180,6 +180,20 @@ def guests_boot_in_parallel(bed: Bed) -> None:
     must(sorted(Bed.attach(BED).hosts["host13"].guests) == ["g0", "g1"], "another process finds them")
 
 
+def a_guests_clock_goes_as_fast_as_this_machines(bed: Bed) -> None:
+    for guest in bed.hosts["host13"].guests.values():
+        source = guest.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource").stdout
+        must(source == "hpet\n", "a clock whose frequency is not measured")
+        started, before = time.monotonic(), _uptime(guest)
+        time.sleep(5)
+        rate = (_uptime(guest) - before) / (time.monotonic() - started)
+        must(0.8 < rate < 1.2, f"{rate:.2f} seconds a second")
+
+
+def _uptime(guest: Guest) -> float:
+    return float(guest.run("cut -d ' ' -f 1 /proc/uptime").stdout)
+
+
 def a_guest_bridged_to_the_lan_gets_a_lease_from_the_router(bed: Bed) -> None:
     host = bed.hosts["host12"]
     host.run("ip link set eth1 master br0")
@@ -281,6 +295,7 @@ PROMISES: tuple[Callable[[Bed], None], ...] = (
     a_snapshot_sees_what_is_left_behind,
     guests_run_commands_and_tell_status_and_output,
     guests_boot_in_parallel,
+    a_guests_clock_goes_as_fast_as_this_machines,
     a_guest_bridged_to_the_lan_gets_a_lease_from_the_router,
     a_host_reboots_with_its_disk_and_without_the_rest,
     a_guest_has_several_nics,
