@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 # Not microvm, though it boots 0.2 s faster: it has no timer chip, and under load the kernel then waits for ever while it
 # calibrates its clocks. What is left out here is what a guest has no use for.
 MACHINE = "q35,usb=off,smbus=off,sata=off,vmport=off"
-# The frequency of the TSC, which the kernel measures at boot, comes out as low as a third of what it is on a busy machine:
-# the guest's clock then goes three times too fast, its limits end early, and what a router said of itself is no longer
-# valid. That of the HPET is not measured.
+# On a busy machine the kernel may measure its TSC at boot as less than a third as fast as it is. The clock then runs three
+# times too fast: limits end early, and what a router has advertised expires early. The HPET states its frequency.
 KERNEL_OPTIONS = (
     "console=ttyS0 quiet panic=1 tsc=unstable no_timer_check lpj=4000000 mitigations=off nokaslr audit=0 "
     "cryptomgr.notests random.trust_cpu=on"
