@@ -61,18 +61,18 @@ class Ping:
         return cls(int(sent), int(received), times.groups() if times else ())
 
 
-def ping(station: Station, address: str, count: int = 2) -> Ping:
-    """Ping an address of either family."""
-    return Ping.parse(station.run(ping_command(address, count), check=False).stdout)
+def ping(station: Station, address: str, count: int = 2, patience: int = 1) -> Ping:
+    """Ping an address of either family; what has not come back so many seconds after the last is lost."""
+    return Ping.parse(station.run(ping_command(address, count, patience=patience), check=False).stdout)
 
 
-def ping_command(address: str, count: int = 2, interval: float = 0.3) -> str:
-    return f"ping -q -c {count} -i {interval} -W 1 {address}"
+def ping_command(address: str, count: int = 2, interval: float = 0.3, patience: int = 1) -> str:
+    return f"ping -q -c {count} -i {interval} -W {patience} {address}"
 
 
 def expect_ping(station: Station, address: str, count: int = 2) -> Ping:
     """Every packet must be answered."""
-    measured = ping(station, address, count)
+    measured = ping(station, address, count, patience=5)
     expect(measured.received == count, f"{count} of {count} pings to {address} answered", str(measured))
     return measured
 

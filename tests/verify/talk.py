@@ -83,7 +83,11 @@ def name_server_answers(who: Node | Guest, server: str, name: str) -> bool:
     labels = "".join(f"\\{len(label):03o}{label}" for label in name.split("."))
     question = rf"\022\064\001\000\000\001\000\000\000\000\000\000{labels}\000\000\001\000\001"
     place = f"UDP6:[{server}]" if ":" in server else f"UDP4:{server}"
-    return who.run(f"printf '{question}' | socat -t 1 -T 1 - {place}:53 | wc -c", check=False).stdout.strip() != "0"
+    return any(
+        who.run(f"printf '{question}' | socat -t {wait} -T {wait} - {place}:53 | wc -c", check=False).stdout.strip()
+        != "0"
+        for wait in (1, 3)  # seconds
+    )
 
 
 def _command(address: str, port: int, protocol: str, source: str, source_port: int, *, patience: int) -> str:

@@ -67,7 +67,7 @@ def test_other_services_of_the_host_are_refused_on_all_its_addresses(
     guests["one"].run(route)
     assert host.run("ss -Hltn sport = :22").stdout, "ssh of the host listens"
     with_refusal = guests["one"].run(
-        f"socat -T 2 - TCP:{'[' + address + ']' if ':' in address else address}:{port},connect-timeout=2", check=False
+        f"socat -T 2 - TCP:{'[' + address + ']' if ':' in address else address}:{port},connect-timeout=30", check=False
     )
     guests["one"].run(undo)
     assert with_refusal.stdout == ""

@@ -93,7 +93,7 @@ def test_the_hosts_ssh_is_refused_on_all_its_addresses(host: Host, guests: Guest
     address = {"LAN": host.address, "LAN6": host.address6}.get(where, where)
     assert answers(host, address, 22)
     place = f"[{address}]" if ":" in address else address
-    refused = guests["web"].run(f"socat -T 2 - TCP:{place}:22,connect-timeout=2 < /dev/null", check=False)
+    refused = guests["web"].run(f"socat -T 2 - TCP:{place}:22,connect-timeout=30 < /dev/null", check=False)
     assert refused.stdout == ""
     assert "refused" in refused.stderr
 

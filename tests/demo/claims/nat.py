@@ -174,7 +174,9 @@ def _pings_meanwhile(guest: Guest) -> Iterator[str]:
         yield log
     finally:
         # It prints its statistics when it is interrupted.
-        guest.run("killall -INT ping; sleep 0.3", check=False)
+        guest.run(
+            f"killall -INT ping; for n in $(seq 50); do grep transmitted {log} && break; sleep 0.1; done", check=False
+        )
 
 
 def _move(host: Node, old: str, new: str) -> None:
