@@ -62,7 +62,7 @@ class Ping:
 
 
 def ping(station: Station, address: str, count: int = 2, patience: int = 1) -> Ping:
-    """Ping an address of either family; what has not come back so many seconds after the last is lost."""
+    """Ping an address of either family; the first answer may take so many seconds."""
     return Ping.parse(station.run(ping_command(address, count, patience=patience), check=False).stdout)
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 # Not microvm, though it boots 0.2 s faster: it has no timer chip, and under load the kernel then waits for ever while it
 # calibrates its clocks. What is left out here is what a guest has no use for.
 MACHINE = "q35,usb=off,smbus=off,sata=off,vmport=off"
-# On a busy machine the kernel may measure its TSC at boot as less than a third as fast as it is. The clock then runs three
-# times too fast: limits end early, and what a router has advertised expires early. The HPET states its frequency.
+# tsc=unstable: on a busy machine the kernel, which measures the TSC at boot, may find it three times slower than it is. The
+# clock then runs three times too fast: limits end early, and what a router has advertised expires early. Without the TSC it
+# takes the HPET, which states its frequency.
 KERNEL_OPTIONS = (
     "console=ttyS0 quiet panic=1 tsc=unstable no_timer_check lpj=4000000 mitigations=off nokaslr audit=0 "
     "cryptomgr.notests random.trust_cpu=on"

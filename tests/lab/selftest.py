@@ -185,11 +185,11 @@ def a_guests_clock_goes_as_fast_as_this_machines(bed: Bed) -> None:
     must(guests, "guests")
     for guest in guests:
         source = guest.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource").stdout
-        must(source == "hpet\n", f"a clock whose frequency is not measured, not {source}")
+        must(source == "hpet\n", f"a clock whose frequency is not measured, not {source!r}")
     first = [_uptime(guest) for guest in guests]
     time.sleep(5)
     for (asked, before, told), (asked_again, after, told_again) in zip(first, map(_uptime, guests), strict=True):
-        # Not a ratio of two moments: what a busy machine takes to answer is part of neither.
+        # The guest has read its clock somewhere between question and answer, which a busy machine may hold up.
         must(
             asked_again - told - 0.1 <= after - before <= told_again - asked + 0.1,
             f"{after - before:.1f} s in {asked_again - told:.1f} to {told_again - asked:.1f} s",

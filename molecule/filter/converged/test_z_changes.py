@@ -113,12 +113,12 @@ def test_a_flow_ends_when_its_uplink_is_listed_no_more(
     change(scenario)
     # It does not give up when it is told that it may not.
     sending = guests["nat"].spawn("while sleep 0.3; do echo tick | socat -u - UDP4:8.8.8.8:7,sourceport=4545; done")
-    flow = "udp and host 8.8.8.8 and port 7"
+    flow = "udp and dst host 8.8.8.8 and dst port 7"
 
     with bed.capture(host, "eth0", flow) as seen:
         wait_for("the flow", lambda: seen.count() >= 4, timeout=60, interval=0.5)
     change(scenario, uplinks=["eth1"])
-    with bed.capture(host, "vmnet8", flow) as tried, bed.capture(host, "eth0", flow) as left:
+    with bed.capture(host, "eth0", flow) as left, bed.capture(host, "vmnet8", flow) as tried:
         wait_for("the guest going on trying", lambda: tried.count() >= 4, timeout=60, interval=0.5)
     assert left.packets() == []
     guests["nat"].run(f"kill {sending}")
