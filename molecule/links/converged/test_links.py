@@ -175,15 +175,15 @@ def every_ping_is_answered(host: Host) -> Iterator[None]:
     def answered() -> list[int]:
         return [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl=", host.run("cat /run/pings").stdout)]
 
-    pings = host.run("timeout 200 stdbuf -oL ping -i 0.05 10.77.0.9 >/run/pings 2>&1 & echo $!").stdout
+    pings = host.run("timeout 200 stdbuf -oL ping -i 0.05 10.77.0.9 >/run/pings 2>&1 & echo $!").stdout.strip()
     try:
         wait_for("an answer", answered, timeout=30)
         yield
         before = len(answered())
         wait_for("twenty more", lambda: len(answered()) >= before + 20, timeout=30)
     finally:
-        host.run(f"kill {pings}")
-    found = answered()
+        found = answered()
+        host.run(f"kill {pings}; rm /run/pings")
     assert found == list(range(1, len(found) + 1))
 
 
